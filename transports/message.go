@@ -1,0 +1,79 @@
+package transports
+
+import (
+	"time"
+
+	"github.com/weirgate/weir/devices"
+	"github.com/weirgate/weir/quota"
+)
+
+// Transport is the protocol by which a request came.
+type Transport uint8
+
+// The transports.
+const (
+	HTTP Transport = iota
+	MQTT
+	CoAP
+
+	numTransports = iota
+)
+
+var transportNames = [numTransports]string{HTTP: "http", MQTT: "mqtt", CoAP: "coap"}
+
+func (t Transport) String() string {
+	if t < numTransports {
+		return transportNames[t]
+	}
+	return "unknown"
+}
+
+// Origin is the transport's bit in the quota's report counters.
+func (t Transport) Origin() quota.Origin { return 1 << t }
+
+// TransportNames lists the transports whose bits are set in o, in the order of
+// their constants.
+func TransportNames(o quota.Origin) []string {
+	names := make([]string, 0, numTransports)
+	for t := range Transport(numTransports) {
+		if o&t.Origin() != 0 {
+			names = append(names, t.String())
+		}
+	}
+	return names
+}
+
+// Kind is what a message is, and the last token of its subject.
+type Kind uint8
+
+// The kinds of message.
+const (
+	Telemetry Kind = iota
+	Attributes
+
+	numKinds = iota
+)
+
+var kindNames = [numKinds]string{Telemetry: "telemetry", Attributes: "attributes"}
+
+func (k Kind) String() string {
+	if k < numKinds {
+		return kindNames[k]
+	}
+	return "unknown"
+}
+
+// JSON is the Content-Type of ThingsBoard's payloads.
+const JSON = "application/json"
+
+// Message is one admitted message on its way up.
+type Message struct {
+	Transport Transport
+	Kind      Kind
+	Host      Host
+	Device    *devices.Device
+	Received  time.Time
+	// Payload is as the device sent it. It belongs to the transport, which may
+	// reuse it as soon as Gate.Submit or Gate.Bury has returned.
+	Payload []byte
+}

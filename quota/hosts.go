@@ -1,0 +1,177 @@
+package quota
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Hosts is the host quota: a fixed window of admitted requests for each host,
+// which starts at the host's first request, and what the report tells of it.
+//
+// At HostsConfig.MaxHosts a new host takes the place of the least active of
+// some 32 that are looked at: one without a live window, else one known only by
+// datagrams that anybody may have forged, else one counted. One that is being
+// refused stays until its window ends, whatever strangers come; forged
+// datagrams never take a counted host's place. A new host that finds no place
+// shares one window with all that share its segment (some 1024 hosts).
+//
+// All methods are safe for concurrent use and none blocks for longer than it
+// takes to walk one segment of the table; Run and Sweep are for one goroutine.
+type Hosts struct {
+	clock        Clock
+	onTransition func(Transition)
+	settings     atomic.Pointer[settings]
+	reloaded     chan struct{} // wakes Run; holds one
+	table        *table
+	departed     departed
+	spells       spellBook
+
+	reportMu sync.Mutex // guards reported; one report at a time
+	reported time.Time  // when the last report was made
+}
+
+// NewHosts makes a Hosts; the error joins every Fault of cfg. Nothing runs
+// until Run does: without it hosts are neither forgotten nor told recovered.
+func NewHosts(cfg *HostsConfig) (*Hosts, error) {
+	if err := join(cfg.Validate()); err != nil {
+		return nil, err
+	}
+	h := &Hosts{
+		clock: cfg.Clock, onTransition: cfg.OnTransition,
+		reloaded: make(chan struct{}, 1), table: newTable(cfg.MaxHosts),
+	}
+	if h.clock == nil {
+		h.clock = SystemClock{}
+	}
+	if h.onTransition == nil {
+		h.onTransition = func(Transition) {}
+	}
+	h.settings.Store(cfg.settings())
+	h.reported = h.clock.Now()
+	return h, nil
+}
+
+// Reload puts cfg in force at once, but for MaxHosts, Clock and OnTransition.
+// No count is lost: a live window keeps what it admitted and ends one new
+// Interval after its start. Where the quota is off now, every spell ends. With
+// faults, which the error joins, all stays as it was.
+func (h *Hosts) Reload(cfg *HostsConfig) error {
+	if err := join(cfg.Validate()); err != nil {
+		return err
+	}
+	h.settings.Store(cfg.settings())
+	select {
+	case h.reloaded <- struct{}{}:
+	default: // Run has yet to see the last reload, and will see this one then
+	}
+	if !cfg.Enabled {
+		h.TellRecovered()
+	}
+	return nil
+}
+
+// Policy is the policy in force; nil while the host quota is off.
+func (h *Hosts) Policy() *Policy { return h.settings.Load().policy }
+
+// Run forgets silent hosts every CleanPeriod and tells recoveries, until ctx
+// ends; it then returns nil. Call it once.
+func (h *Hosts) Run(ctx context.Context) error {
+	st := h.settings.Load()
+	clean, spells := time.NewTicker(st.clean), time.NewTicker(st.recoveryPeriod())
+	defer clean.Stop()
+	defer spells.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-clean.C:
+			h.Sweep()
+		case <-spells.C:
+			h.TellRecovered()
+		case <-h.reloaded:
+			old := st
+			st = h.settings.Load()
+			if st.clean != old.clean { // or frequent reloads would put off every sweep
+				clean.Reset(st.clean)
+			}
+			spells.Reset(st.recoveryPeriod())
+		}
+	}
+}
+
+// Sweep forgets the hosts that have been silent for TTL and whose windows have
+// ended, and gives the memory of emptied segments back. Run does it.
+func (h *Hosts) Sweep() {
+	st, now := h.settings.Load(), h.now()
+	var spare []slot
+	for i := range h.table.segments {
+		spare = h.sweep(&h.table.segments[i], sweepAt{st.policy, st.ttl, now}, spare)
+	}
+}
+
+// sweepAt is what decides whether a slot is swept.
+type sweepAt struct {
+	policy   *Policy
+	ttl, now int64
+}
+
+// sweep sweeps s, using spare as compact does.
+func (h *Hosts) sweep(s *segment, at sweepAt, spare []slot) []slot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	swept := 0
+	for i := range s.slots {
+		e := &s.slots[i]
+		if e.tag == 0 {
+			continue
+		}
+		e.settle(at.now)
+		if at.now-e.last >= at.ttl && e.rank(at.now, at.policy) == idle {
+			h.depart(s, e)
+			*e = slot{}
+			swept++
+		}
+	}
+	if swept == 0 {
+		return spare
+	}
+	s.live -= swept
+	s.swept += uint64(swept)
+	return s.compact(spare)
+}
+
+// HostsStats are figures on the table. The counts never fall.
+type HostsStats struct {
+	Hosts         int    // kept now
+	Capacity      int    // kept at most: MaxHosts
+	Evicted       uint64 // hosts forgotten to make room
+	Overflowed    uint64 // requests of hosts that found no room
+	Swept         uint64 // hosts forgotten for their silence
+	Spells        int    // hosts in a spell of exceeding now
+	SpellsDropped uint64 // refusals that began no spell, since MaxSpells were on; once a host and window
+}
+
+// Stats are the figures now. It takes every segment's lock in turn: call it
+// for a scrape, not for a request.
+func (h *Hosts) Stats() HostsStats {
+	var st HostsStats
+	for i := range h.table.segments {
+		s := &h.table.segments[i]
+		s.mu.Lock()
+		st.Hosts += s.live
+		st.Capacity += s.capacity
+		st.Evicted += s.evicted
+		st.Overflowed += s.overflowed
+		st.Swept += s.swept
+		s.mu.Unlock()
+	}
+	st.Spells, st.SpellsDropped = int(h.spells.live.Load()), h.spells.dropped.Load()
+	return st
+}
+
+func (h *Hosts) now() int64 { return h.clock.Now().UnixMilli() }
+
+// moment is the time that is ms milliseconds after the Unix epoch.
+func moment(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

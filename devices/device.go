@@ -25,8 +25,10 @@ const MaxName = 512
 var (
 	// ErrUnknown says that the credential is nobody's.
 	ErrUnknown = errors.New("devices: unknown credential")
-	// ErrName says that a name is empty or longer than MaxName bytes.
-	ErrName = errors.New("devices: a name has 1 to 512 bytes")
+	// ErrName says that a name is empty, longer than MaxName bytes, no UTF-8,
+	// or holds a control character: events and logs would show two such
+	// devices as one.
+	ErrName = errors.New("devices: a name has 1 to 512 bytes of UTF-8 without control characters")
 	// ErrFull says that the open mode holds as many devices as it may.
 	ErrFull = errors.New("devices: open mode holds devices.maxOpen devices already; list devices or raise it")
 )

@@ -1,0 +1,133 @@
+package coap_test
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirgate/weir/devices"
+	"github.com/weirgate/weir/quota"
+	"github.com/weirgate/weir/transports"
+	"github.com/weirgate/weir/transports/coap"
+)
+
+// nullStore confirms within Submit.
+type nullStore struct{}
+
+func (nullStore) Submit(_ *transports.Message, c transports.Completer, tag uint64) error {
+	c.Complete(tag, nil)
+	return nil
+}
+
+func (nullStore) Bury(*transports.Message, string, transports.Completer, uint64) error { return nil }
+
+// bare is a Server between fakes that do nothing, and a socket to be answered at.
+func bare(t testing.TB) (handle func(context.Context, netip.AddrPort, []byte), at *net.UDPConn, srv *coap.Server) {
+	free := &hosts{}
+	now := time.Now()
+	srv = coap.New(&coap.Config{
+		Address: "127.0.0.1:0",
+		Gate: transports.NewGate(&transports.GateConfig{
+			Lists: free, Quota: free, Store: nullStore{}, Now: func() time.Time { return now },
+			Directory:     &directory{devices.Device{Account: "a", Name: "d"}},
+			Caller:        caller(func(context.Context, string, []byte) ([]byte, error) { return []byte(`{}`), nil }),
+			DeniedProfile: func() quota.Profile { return quota.Standard },
+			Classify:      func(error) transports.RefusalKind { return transports.StoreAway },
+		}),
+		Now: func() time.Time { return now }, MaxPending: 64,
+	})
+	require.NoError(t, srv.Listen(t.Context()))
+	at, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, srv.Shutdown(context.Background()))
+		require.NoError(t, at.Close())
+	})
+	return srv.Handler(), at, srv
+}
+
+func TestAPlainPostAllocatesNothing(t *testing.T) {
+	handle, at, srv := bare(t)
+	from := at.LocalAddr().(*net.UDPAddr).AddrPort()
+	tests := []struct {
+		name string
+		kind message.Type
+		same bool // the same datagram again and again
+	}{{"CON", con, false}, {"NON", non, false}, {"a repeat", con, true}}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := post(t, tt.kind, 1, "abcdefgh", `{"t":21.53,"h":48.2,"b":3.71,"r":-67}`)
+			mid := byte(0)
+			allocs := testing.AllocsPerRun(500, func() {
+				if mid++; !tt.same {
+					p[3]++
+				}
+				handle(context.Background(), from, p)
+			})
+			require.Zero(t, allocs)
+		})
+	}
+	require.Zero(t, srv.Stats().Failed)
+	require.NotZero(t, srv.Stats().Repeats)
+}
+
+// FuzzFront feeds any datagram to the front over a socket that is answered: it
+// never panics and answers at most once, to a message id that was asked or to a
+// NON, with no error longer than three times the request.
+func FuzzFront(f *testing.F) {
+	for _, seed := range [][]byte{
+		{}, {0x40}, {0x40, 0, 0, 1}, {0x60, 0, 0, 1}, {0x70, 0, 0, 1}, {0x49, 2, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9},
+		{0x40, 2, 0, 1, 0xff}, {0x40, 2, 0, 1, 0xbf}, {0x40, 1, 0, 1, 0xe0, 0xff, 0xff}, {0x51, 0x45, 0, 1, 7},
+		post(f, con, 1, "token", `{"a":1}`), post(f, non, 2, "", `[]`), post(f, con, 3, "t", `{`),
+		encode(f, message.Message{Type: con, Code: codes.GET, MessageID: 4, Options: path(
+			[]string{"api", "v1", "tok", "attributes"}, opt(15, "clientKeys=a,b"), opt(17, "\x32"), opt(23, "\x06"))}),
+		encode(f, message.Message{Type: con, Code: codes.POST, MessageID: 5, Options: path(telemetryPath, opt(27, "\x08"), opt(35, "x"), opt(9999, ""))}),
+	} {
+		f.Add(seed)
+	}
+	handle, at, srv := bare(f)
+	from := at.LocalAddr().(*net.UDPAddr).AddrPort()
+	buf := make([]byte, 4096)
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		handle(t.Context(), from, packet)
+		require.Eventually(t, func() bool { return srv.Stats().Pending == 0 }, 5*time.Second, time.Microsecond*50)
+		answers := 0
+		for {
+			// Loopback delivers before the send returns.
+			require.NoError(t, at.SetReadDeadline(time.Now().Add(100*time.Microsecond)))
+			n, err := at.Read(buf)
+			if err != nil {
+				break
+			}
+			answers++
+			m := decode(t, buf[:n])
+			if m.Type != non {
+				require.Equal(t, packet[2:4], buf[2:4])
+			}
+			require.Contains(t, []message.Type{ack, rst, non}, m.Type)
+			if m.Code >= codes.BadRequest {
+				require.LessOrEqual(t, n, max(3*len(packet), 16))
+			}
+		}
+		require.LessOrEqual(t, answers, 1)
+	})
+}
+
+func BenchmarkPost(b *testing.B) {
+	handle, at, _ := bare(b)
+	from := at.LocalAddr().(*net.UDPAddr).AddrPort()
+	p := post(b, con, 1, "abcdefgh", `{"t":21.53,"h":48.2,"b":3.71,"r":-67}`)
+	b.ReportAllocs()
+	n := uint16(0)
+	for b.Loop() {
+		n++
+		p[2], p[3] = byte(n>>8), byte(n)
+		handle(context.Background(), from, p)
+	}
+}

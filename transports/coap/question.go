@@ -1,0 +1,99 @@
+package coap
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"hash/maphash"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+
+	"github.com/weirgate/weir/devices"
+)
+
+// attributesQuestion is the name under which attributes are asked for.
+const attributesQuestion = "attributes"
+
+// maxContent is the longest content of one datagram in bytes (RFC 7252 4.6);
+// what is longer goes in blocks of it.
+const (
+	maxContent = 1024
+	maxSZX     = 6 // of blocks of maxContent
+)
+
+// ask puts a device's question, in a goroutine of at most maxQuestions.
+func (f *front) ask(ctx context.Context, d *datagram, e *exchange, device *devices.Device) {
+	select {
+	case f.s.questions <- struct{}{}:
+	default:
+		f.busy(d, e.hash, device)
+		return
+	}
+	tag, ok := f.begin(d, e, device)
+	if !ok {
+		<-f.s.questions
+		return
+	}
+	question, wanted := f.req.question(), f.req.block2
+	f.s.work.Go(func() {
+		defer func() { <-f.s.questions }()
+		f.s.call(ctx, tag, device, question, wanted)
+	})
+}
+
+// call waits for the answer to a question and sends it, or the block wanted.
+func (s *Server) call(ctx context.Context, tag uint64, device *devices.Device, question []byte, wanted block) {
+	content, r := s.cfg.Gate.Call(ctx, device, attributesQuestion, question)
+	answer := response{}
+	if r.Refused() {
+		answer = refusal(&r)
+	} else {
+		answer = s.content(content, wanted)
+	}
+	s.finish(tag, &answer)
+	s.Flush()
+}
+
+// question is the JSON that asks for attributes, as the query names them:
+// {"clientKeys":"a,b","sharedKeys":"c"}, what is not named left out.
+func (r *request) question() []byte {
+	var q struct {
+		ClientKeys string `json:"clientKeys,omitempty"`
+		SharedKeys string `json:"sharedKeys,omitempty"`
+	}
+	for _, query := range r.queries[:min(r.nqueries, maxQueries)] {
+		name, value, _ := bytes.Cut(query, []byte("="))
+		switch string(name) {
+		case "clientKeys":
+			q.ClientKeys = string(value)
+		case "sharedKeys":
+			q.SharedKeys = string(value)
+		}
+	}
+	b, _ := json.Marshal(q) // two strings cannot fail
+	return b
+}
+
+// content is the answer that holds c, or the block of it that is wanted (RFC
+// 7959 2.4). Nothing is kept between blocks: each asks again, and the ETag tells
+// the client whether it still is the same content.
+func (s *Server) content(c []byte, wanted block) response {
+	if !wanted.set && len(c) <= maxContent {
+		return response{code: codes.Content, maxAge: noMaxAge, content: append([]byte{}, c...)}
+	}
+	if !wanted.set {
+		wanted.szx = maxSZX
+	}
+	from := int(wanted.num) * wanted.size()
+	if from > 0 && from >= len(c) {
+		return failure(codes.BadRequest, "there is no such block")
+	}
+	to := min(from+wanted.size(), len(c))
+	a := response{
+		code: codes.Content, maxAge: noMaxAge, content: append([]byte{}, c[from:to]...),
+		block2: block{set: true, more: to < len(c), szx: wanted.szx, num: wanted.num},
+	}
+	binary.BigEndian.PutUint64(a.etag[:], maphash.Bytes(s.seen.seed, c))
+	return a
+}

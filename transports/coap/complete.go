@@ -37,19 +37,7 @@ func (s *Server) finish(tag uint64, r *response) {
 	s.remember(&e, byte(r.code), r.maxAge)
 	s.outMu.Lock()
 	defer s.outMu.Unlock()
-	if len(r.content) > 0 {
-		s.out.postLong(packetOf(e.answerTo(), r), &e.remote, e.local)
-		return
-	}
-	if n := e.answerTo().encode(r, s.out.room()); n > 0 {
-		s.out.post(n, &e.remote, e.local)
-	}
-}
-
-// packetOf is a response as bytes of its own.
-func packetOf(to envelope, r *response) []byte {
-	buf := make([]byte, maxShort+len(r.content))
-	return buf[:to.encode(r, buf)]
+	s.out.say(e.answerTo(), r, &e.remote, e.local)
 }
 
 // separate sends a separate response (RFC 7252 5.2.2), again and again until its
@@ -89,7 +77,7 @@ func (s *Server) settle(t transmission) {
 
 // keepTime sends what is due, every tick until ctx ends.
 func (s *Server) keepTime(ctx context.Context, sock *socket) {
-	out := newOutbox(sock, &s.counts.dropped)
+	out := newSender(sock, &s.counts.dropped)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
@@ -103,7 +91,7 @@ func (s *Server) keepTime(ctx context.Context, sock *socket) {
 }
 
 // sendDue sends the empty ACKs and retransmissions that are due at now.
-func (s *Server) sendDue(out *outbox, now time.Time) {
+func (s *Server) sendDue(out *sender, now time.Time) {
 	for {
 		e, ok := s.pool.next(now)
 		switch {
@@ -113,7 +101,7 @@ func (s *Server) sendDue(out *outbox, now time.Time) {
 		case e.phase == separated:
 			s.counts.emptyAcks.Add(1)
 			s.seen.become(e.hash, acked, 0, 0)
-			out.post(envelope{kind: message.Acknowledgement, mid: e.mid}.empty(out.room()), &e.remote, e.local)
+			out.sayEmpty(envelope{kind: message.Acknowledgement, mid: e.mid}, &e.remote, e.local)
 		case e.tries > maxRetransmit:
 			s.counts.abandoned.Add(1)
 			s.remember(&e, e.code, e.maxAge)

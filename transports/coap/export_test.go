@@ -6,10 +6,10 @@ import (
 )
 
 // Tick sends what is due now, as the timer does once a tick.
-func (s *Server) Tick() { s.sendDue(newOutbox(s.sock, &s.counts.dropped), s.cfg.Now()) }
+func (s *Server) Tick() { s.sendDue(newSender(s.sock, &s.counts.dropped), s.cfg.Now()) }
 
 // Handler is the read loop's handling, apart from reading: a batch of one
-// datagram from a peer, whose answers are sent before it returns.
+// datagram from a peer, whose answers are sent before it returns, a question's too.
 func (s *Server) Handler() func(ctx context.Context, from netip.AddrPort, packet []byte) {
 	f := newFront(s, s.sock)
 	frame := make([]byte, frameLen)
@@ -21,10 +21,11 @@ func (s *Server) Handler() func(ctx context.Context, from netip.AddrPort, packet
 			frame:  frame[:endpointLen+n],
 		}
 		f.handleAll(ctx, batch)
+		s.work.Wait() // without Serve there is no timer: the questions alone
 	}
 }
 
-// MaxDatagram and TableSets are bounds that tests go up to.
+// MaxDatagram and MaxQuestions are bounds that tests go up to.
 const (
 	MaxDatagram  = maxDatagram
 	MaxQuestions = maxQuestions

@@ -16,7 +16,7 @@ import (
 type front struct {
 	s   *Server
 	in  *inbox
-	out *outbox
+	out *sender
 	now time.Time // of the batch
 	// completed tells that the store answered within Submit, so that the answers
 	// it left go out with the batch.
@@ -28,7 +28,7 @@ type front struct {
 }
 
 func newFront(s *Server, sock *socket) *front {
-	return &front{s: s, in: newInbox(sock), out: newOutbox(sock, &s.counts.dropped), parser: newParser()}
+	return &front{s: s, in: newInbox(sock), out: newSender(sock, &s.counts.dropped), parser: newParser()}
 }
 
 func (f *front) handleAll(ctx context.Context, batch []datagram) {
@@ -79,7 +79,7 @@ func (f *front) reset(d *datagram) {
 		return
 	}
 	f.s.counts.resets.Add(1)
-	f.out.post(envelope{kind: message.Reset, mid: h.mid()}.empty(f.out.room()), &d.remote, d.local)
+	f.out.sayEmpty(envelope{kind: message.Reset, mid: h.mid()}, &d.remote, d.local)
 }
 
 func (f *front) host(d *datagram) transports.Host { return f.s.cfg.Gate.Host(d.remote.addr()) }
@@ -140,7 +140,7 @@ func (f *front) repeated(d *datagram, r repeat) {
 		return
 	}
 	if r.state == acked {
-		f.out.post(envelope{kind: message.Acknowledgement, mid: h.mid()}.empty(f.out.room()), &d.remote, d.local)
+		f.out.sayEmpty(envelope{kind: message.Acknowledgement, mid: h.mid()}, &d.remote, d.local)
 		return
 	}
 	answer := again(r)
@@ -171,9 +171,7 @@ func (f *front) answer(d *datagram, r *response) {
 		to.kind, to.mid = message.NonConfirmable, f.s.nextMID()
 	}
 	to.token = h[headerLen:min(headerLen+h.tokenLen(), len(h))]
-	if n := to.encode(r, f.out.room()); n > 0 {
-		f.out.post(n, &d.remote, d.local)
-	}
+	f.out.say(to, r, &d.remote, d.local)
 }
 
 // exchange is what is kept of an accepted request until it is answered.

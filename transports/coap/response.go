@@ -57,27 +57,33 @@ type envelope struct {
 	asked int
 }
 
-// reset and emptyAck are the two empty messages that are sent.
-func (e envelope) empty(buf []byte) int {
-	n, _ := coder.DefaultCoder.Encode(message.Message{Type: e.kind, MessageID: int32(e.mid)}, buf)
+// encoder writes messages. Its scratch space is its own, so that writing
+// allocates nothing; it is not safe for concurrent use.
+type encoder struct {
+	options [5]message.Option
+	values  [24]byte
+	text    [maxDiagnostic]byte
+}
+
+// empty writes an empty message (RFC 7252 4.1), a RST or an ACK.
+func (c *encoder) empty(to envelope, buf []byte) int {
+	n, _ := coder.DefaultCoder.Encode(message.Message{Type: to.kind, MessageID: int32(to.mid)}, buf)
 	return n
 }
 
-// encode writes r into buf, which is long enough, and gives the length.
-func (e envelope) encode(r *response, buf []byte) int {
-	var options [5]message.Option
-	var scratch [16]byte
-	var text [maxDiagnostic]byte
+// encode writes r into buf and gives the length; 0 if buf is too short.
+func (c *encoder) encode(to envelope, r *response, buf []byte) int {
 	m := message.Message{
-		Type: e.kind, MessageID: int32(e.mid), Token: e.token, Code: r.code,
-		Options: r.options(options[:0], scratch[:]), Payload: r.content,
+		Type: to.kind, MessageID: int32(to.mid), Token: to.token, Code: r.code,
+		Options: c.optionsOf(r), Payload: r.content,
 	}
-	if room := amplification*e.asked - maxErrorHead; len(r.reason) > 0 && len(r.reason) <= min(room, maxDiagnostic) {
-		m.Payload = text[:copy(text[:], r.reason)]
+	room := min(amplification*to.asked-maxErrorHead, maxDiagnostic)
+	if n := len(r.reason); n > 0 && n <= room {
+		m.Payload = c.text[:copy(c.text[:], r.reason)]
 	}
 	n, err := coder.DefaultCoder.Encode(m, buf)
 	if err != nil {
-		return 0 // buf is too short: a fault of ours, and no datagram goes
+		return 0
 	}
 	return n
 }
@@ -86,15 +92,18 @@ func (e envelope) encode(r *response, buf []byte) int {
 // Max-Age of one byte, payload marker.
 const maxErrorHead = headerLen + message.MaxTokenSize + 3 + 1
 
-// options are r's, in the order of their numbers; the values lie in scratch.
-func (r *response) options(o message.Options, scratch []byte) message.Options {
+// optionsOf are r's options, in the order of their numbers.
+func (c *encoder) optionsOf(r *response) message.Options {
+	o, values := c.options[:0], c.values[:]
 	put := func(id message.OptionID, v uint32) {
-		n, _ := message.EncodeUint32(scratch, v)
-		o = append(o, message.Option{ID: id, Value: scratch[:n]})
-		scratch = scratch[n:]
+		n, _ := message.EncodeUint32(values, v)
+		o = append(o, message.Option{ID: id, Value: values[:n]})
+		values = values[n:]
 	}
 	if r.block2.set {
-		o = append(o, message.Option{ID: message.ETag, Value: r.etag[:]})
+		n := copy(values, r.etag[:])
+		o = append(o, message.Option{ID: message.ETag, Value: values[:n]})
+		values = values[n:]
 	}
 	if r.content != nil {
 		put(message.ContentFormat, uint32(message.AppJSON))
@@ -109,4 +118,37 @@ func (r *response) options(o message.Options, scratch []byte) message.Options {
 		put(message.Block1, r.block1.value())
 	}
 	return o
+}
+
+// sender says things to peers over an outbox. It is not safe for concurrent use.
+type sender struct {
+	*outbox
+	encoder
+}
+
+func newSender(sock *socket, dropped *counter) *sender {
+	return &sender{outbox: newOutbox(sock, dropped)}
+}
+
+// say gathers a response.
+func (s *sender) say(to envelope, r *response, remote *endpoint, local address) {
+	if len(r.content) > 0 {
+		s.postLong(packetOf(to, r), remote, local)
+		return
+	}
+	if n := s.encode(to, r, s.room()); n > 0 {
+		s.post(n, remote, local)
+	}
+}
+
+// sayEmpty gathers an empty message.
+func (s *sender) sayEmpty(to envelope, remote *endpoint, local address) {
+	s.post(s.empty(to, s.room()), remote, local)
+}
+
+// packetOf is a response as bytes of its own.
+func packetOf(to envelope, r *response) []byte {
+	buf := make([]byte, maxShort+len(r.content))
+	var c encoder
+	return buf[:c.encode(to, r, buf)]
 }

@@ -25,7 +25,7 @@ type Server struct {
 	work      sync.WaitGroup // the timer and the questions
 
 	outMu sync.Mutex // guards out
-	out   *outbox    // answers to what was not answered at once; nil before Listen
+	out   *sender    // answers to what was not answered at once; nil before Listen
 
 	mu      sync.Mutex // guards the fields below
 	sock    *socket    // nil before Listen
@@ -66,7 +66,7 @@ func (s *Server) Listen(ctx context.Context) error {
 		s.cfg.Log.Warn("coap: the socket's buffers are small, so that bursts may be lost", "address", s.cfg.Address, "error", err)
 	}
 	s.outMu.Lock()
-	s.out = newOutbox(sock, &s.counts.dropped)
+	s.out = newSender(sock, &s.counts.dropped)
 	s.outMu.Unlock()
 	s.mu.Lock()
 	s.sock = sock

@@ -69,11 +69,11 @@ func (h *hosts) Verdict(a netip.Addr) hostlist.Verdict {
 func (h *hosts) count(m map[quota.Key]uint32, k quota.Key, charge uint32) quota.Decision {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := *hostPolicy
-	p.Quota = h.limit
 	if h.limit == 0 {
 		return quota.Decision{}
 	}
+	p := *hostPolicy
+	p.Quota = h.limit
 	if m[k] >= h.limit {
 		h.rejected++
 		return quota.Decision{Policy: &p, Refused: true, Used: m[k], Reset: 7 * time.Second}

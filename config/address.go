@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -54,13 +55,22 @@ func badAddress(s string) string {
 	if err != nil {
 		return "is not host:port"
 	}
-	if n, err := strconv.ParseUint(port, 10, 64); err != nil {
-		return "has no number for a port"
-	} else if n > 65535 {
-		return "has a port out of range"
+	if wrong := badPort(port); wrong != "" {
+		return wrong
 	}
 	if _, err := netip.ParseAddr(host); err != nil && host != "" && !isName(host) {
 		return "has a host that is neither an IP address nor a name"
+	}
+	return ""
+}
+
+func badPort(port string) string {
+	n, err := strconv.Atoi(port)
+	switch {
+	case !digits(port) || port[0] == '+':
+		return "has no number for a port"
+	case err != nil || n < 0 || n > 65535:
+		return "has a port out of range"
 	}
 	return ""
 }
@@ -154,17 +164,16 @@ func badServer(s string) string {
 	switch {
 	case err != nil:
 		return "is not a URL (a password's special characters are written as %XX)"
-	case u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "ws" && u.Scheme != "wss":
+	case !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme):
 		return "has a scheme that is not NATS's"
 	case u.Hostname() == "":
 		return "names no host"
-	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+	case strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "":
 		return "has more than a host and a port"
+	case u.Port() == "":
+		return ""
 	}
-	if n, err := strconv.ParseUint(u.Port(), 10, 64); u.Port() != "" && (err != nil || n > 65535) {
-		return "has a port out of range"
-	}
-	return ""
+	return badPort(u.Port())
 }
 
 // maskURL hides what stands before an @ in each server of a checked URL.

@@ -127,7 +127,7 @@ func (r *reader) text(in input, expected string) (string, bool) {
 	case n.Kind != yaml.ScalarNode:
 		r.fault(in, found(n)+" stands here; expected "+expected)
 		return "", false
-	case n.Style&yaml.TaggedStyle != 0 && !strings.HasPrefix(n.Tag, "!!") || n.Tag == "!!binary":
+	case tagged(n):
 		r.fault(in, "a YAML tag stands here; expected "+expected+", without a tag")
 		return "", false
 	case n.Tag == nullTag:
@@ -135,13 +135,10 @@ func (r *reader) text(in input, expected string) (string, bool) {
 	}
 	out, wrong := n.Value, ""
 	if !in.from.literal {
-		out, wrong = expand(n.Value, r.get)
-		r.expanded += len(out)
+		out, wrong = r.expand(out)
 	}
 	switch {
 	case wrong != "":
-	case r.expanded > 8*MaxFile:
-		wrong = "the placeholders make the file longer than 8 MiB; expected less"
 	case len(out) > MaxFile:
 		wrong = "the text is longer than 1 MiB; expected less"
 	case !utf8.ValidString(out):
@@ -151,6 +148,23 @@ func (r *reader) text(in input, expected string) (string, bool) {
 	}
 	r.fault(in, wrong)
 	return "", false
+}
+
+// tagged tells whether a scalar's tag makes it another text than it shows.
+func tagged(n *yaml.Node) bool {
+	return n.Style&yaml.TaggedStyle != 0 && !strings.HasPrefix(n.Tag, "!!") || n.Tag == "!!binary"
+}
+
+// maxExpanded bounds the bytes that all placeholders of a file make together.
+const maxExpanded = 8 * MaxFile
+
+// expand replaces placeholders; what is wrong, unless "", is a whole sentence.
+func (r *reader) expand(text string) (out, wrong string) {
+	out, wrong = expand(text, r.get)
+	if r.expanded += len(out); r.expanded > maxExpanded {
+		return "", "the placeholders make the file longer than 8 MiB; expected less"
+	}
+	return out, wrong
 }
 
 // found is a kind of node in an operator's words.

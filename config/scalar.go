@@ -166,7 +166,9 @@ func integer(lo, hi int64, set func(int64)) func(string) string {
 
 // digits tells whether s is a number written out, however large.
 func digits(s string) bool {
-	s = strings.TrimLeft(s, "+-")
+	if s != "" && (s[0] == '+' || s[0] == '-') {
+		s = s[1:]
+	}
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 

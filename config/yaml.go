@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -123,13 +124,19 @@ func containing(data []byte, text string) int {
 	return 1 + bytes.Count(before, []byte("\n"))
 }
 
-// blame is the line of a complaint. Of its parser's complaints the library
-// gives the line before the one where the enclosing section or list opens. For
-// a wrong indentation that may be far away: there, the first line with which
-// the complaint arises is found by halving.
+// blame is the line of a complaint, 0 if it is about the whole. The library
+// leaves out line 1, and of its parser's complaints ("did not find expected",
+// "found undefined") it gives the line before the one where the enclosing
+// section or list opens. For a wrong indentation that may be far away: there,
+// the first line with which the complaint arises is found by halving.
 func blame(data []byte, line int, text string) int {
 	lines := slices.Collect(bytes.Lines(data))
-	if strings.HasPrefix(text, "did not find expected") {
+	switch {
+	case strings.HasPrefix(text, "exceeded"):
+		return 0
+	case strings.HasPrefix(text, "control characters"):
+		return 1 + bytes.Count(data[:max(0, bytes.IndexFunc(data, unprintable))], []byte("\n"))
+	case line == 0 || strings.HasPrefix(text, "did not find expected") || strings.HasPrefix(text, "found undefined"):
 		line++
 	}
 	if text == "did not find expected key" || text == "did not find expected '-' indicator" {
@@ -139,6 +146,12 @@ func blame(data []byte, line int, text string) int {
 		})
 	}
 	return min(line, len(lines))
+}
+
+// unprintable are the characters that YAML refuses (YAML 1.2.2 section 5.1).
+func unprintable(r rune) bool {
+	allowed := r == '\t' || r == '\n' || r == '\r' || r == 0x85
+	return unicode.IsControl(r) && !allowed || r == 0xfffe || r == 0xffff
 }
 
 // tabbed is the first line that a tab indents, 0 for none.

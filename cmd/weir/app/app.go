@@ -1,0 +1,146 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/weirgate/weir/bus"
+	"github.com/weirgate/weir/config"
+	"github.com/weirgate/weir/control"
+	"github.com/weirgate/weir/devices"
+	"github.com/weirgate/weir/events"
+	"github.com/weirgate/weir/hostlist"
+	"github.com/weirgate/weir/quota"
+	"github.com/weirgate/weir/transports"
+	"github.com/weirgate/weir/transports/coap"
+	"github.com/weirgate/weir/transports/http"
+	"github.com/weirgate/weir/transports/listen"
+	"github.com/weirgate/weir/transports/mqtt"
+)
+
+// Options are what an App is made of.
+type Options struct {
+	// Config is the configuration to run; required.
+	Config *config.Loaded
+	// Log takes the log; nil is none.
+	Log *slog.Logger
+	// Version is told in the metrics.
+	Version string
+	// Store takes what devices send in the place of NATS, for benchmarks of
+	// everything else; nil is NATS.
+	Store transports.Store
+}
+
+// App is a gateway: made by New, run by Start, ended by Stop.
+type App struct {
+	log     *slog.Logger
+	version string
+	store   transports.Store
+	clock   quota.SystemClock
+
+	gate   *transports.Gate
+	hosts  *quota.Hosts
+	lists  *hostlist.Lists
+	known  *devices.Directory
+	events *events.Events
+
+	// Set by Start; of a listener that is off they stay nil.
+	bus       *bus.Bus
+	http      *http.Server
+	httpConns *listen.Listener
+	mqtt      *mqtt.Server
+	mqttConns *listen.Listener
+	coap      *coap.Server
+	fronts    []transport // those that are on
+	control   *control.Server
+
+	group   *errgroup.Group
+	failed  context.Context // ends when a goroutine of group fails
+	undo    stack
+	stop    sync.Once
+	stopErr error
+
+	denied  atomic.Uint32 // quota.Profile by which denied hosts are answered
+	reloads reloads
+	mu      sync.Mutex     // one reload at a time; guards current
+	current *config.Loaded // in force as far as a reload reaches
+	loaded  *config.Loaded // as of New
+}
+
+// New makes an App and opens nothing. Its error holds every fault that the
+// rooms found in the configuration, each with its place.
+func New(opts *Options) (*App, error) {
+	a := &App{log: opts.Log, version: opts.Version, store: opts.Store, loaded: opts.Config, current: opts.Config}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	plan, err := newPlan(opts.Config)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.makeRooms(plan); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Bounds of the steps of a stop; together with the store's they stay under the
+// 10 s of contract section 1.
+const (
+	resolveBound = 2 * time.Second
+	drainBound   = 4 * time.Second
+	flushBound   = 4 * time.Second
+	closeBound   = time.Second
+)
+
+// Start opens the store and the listeners and serves until Stop. On an error
+// everything that was opened is closed again.
+func (a *App) Start(ctx context.Context) error {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.group, a.failed = errgroup.WithContext(running)
+	a.undo.push("goroutines", closeBound, func(context.Context) error {
+		cancel()
+		return a.group.Wait()
+	})
+	for _, start := range [...]func(context.Context) error{
+		a.startLists, a.startStore, a.startControl, a.startReports, a.startTransports,
+	} {
+		if err := start(ctx); err != nil {
+			return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+		}
+	}
+	a.control.SetReady()
+	a.undo.push("readiness", closeBound, func(context.Context) error {
+		a.control.SetStopping()
+		return nil
+	})
+	return nil
+}
+
+// Done is closed when a part of the gateway has failed and Stop is due.
+func (a *App) Done() <-chan struct{} { return a.failed.Done() }
+
+// Stop ends the gateway: readiness fails, listeners stop accepting, what is in
+// hand is answered, reports and store are flushed, and NATS is closed. Each
+// step is bounded, and ctx bounds them all. A second call waits for the first
+// and returns what it returned.
+func (a *App) Stop(ctx context.Context) error {
+	a.stop.Do(func() { a.stopErr = a.undo.unwind(ctx) })
+	return a.stopErr
+}
+
+// run adds a goroutine that lasts as long as the gateway.
+func (a *App) run(loop func(context.Context) error) {
+	a.group.Go(func() error {
+		if err := loop(a.failed); err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil
+	})
+}

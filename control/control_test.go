@@ -66,18 +66,23 @@ func TestHealthAndReadiness(t *testing.T) {
 		require.Equal(t, body, got)
 	}
 	check("/healthz", 200, "ok\n")
+	check("/readyz", 503, "starting\n")
+	s.SetReady()
 	check("/readyz", 200, "ready\n")
 	faults = []error{errors.New("nats: away"), errors.Join(errors.New("lists:"), errors.New("loading"))}
 	check("/readyz", 503, "nats: away\nlists: loading\n")
 	check("/healthz", 200, "ok\n")
 	faults = nil
 	s.SetStopping()
+	s.SetReady() // too late
 	check("/readyz", 503, "stopping\n")
 	check("/healthz", 200, "ok\n")
 }
 
 func TestReadyByDefault(t *testing.T) {
-	resp, _ := ask(t, serve(t, control.Config{}), http.MethodGet, "/readyz")
+	s := serve(t, control.Config{})
+	s.SetReady()
+	resp, _ := ask(t, s, http.MethodGet, "/readyz")
 	require.Equal(t, 200, resp.StatusCode)
 }
 

@@ -13,7 +13,11 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 
 // readyz: every check passes, else a line for each that does not.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
-	if s.stopping.Load() {
+	switch s.phase.Load() {
+	case starting:
+		text(w, http.StatusServiceUnavailable, "starting\n")
+		return
+	case stopping:
 		text(w, http.StatusServiceUnavailable, "stopping\n")
 		return
 	}

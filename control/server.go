@@ -30,8 +30,8 @@ type Config struct {
 	Address string
 	// Listener is bound already; the Server owns it. nil: Listen binds Address.
 	Listener net.Listener
-	// Ready is every reason why the gateway should get no traffic now; none:
-	// it is ready. It ends with ctx, 5 s at most, and may be called at any
+	// Ready is every reason why a gateway that has started should get no
+	// traffic now; none: it is ready. It ends with ctx, 5 s at most, and may be called at any
 	// time, by several at once. Its errors are shown to anybody. nil: ready.
 	Ready func(ctx context.Context) []error
 	// Collect is asked for the figures of each scrape, by several at once. It
@@ -50,11 +50,18 @@ type Build struct{ Version, Revision, Go string }
 // methods are safe for concurrent use; Listen and Serve once each, in that
 // order.
 type Server struct {
-	cfg      Config
-	http     http.Server
-	ln       atomic.Pointer[net.Listener]
-	stopping atomic.Bool
+	cfg   Config
+	http  http.Server
+	ln    atomic.Pointer[net.Listener]
+	phase atomic.Uint32
 }
+
+// The phases of a gateway, as /readyz tells them.
+const (
+	starting uint32 = iota
+	serving
+	stopping
+)
 
 // New is a Server that listens nowhere yet.
 func New(cfg *Config) *Server {
@@ -116,9 +123,13 @@ func (s *Server) Serve() error {
 	return nil
 }
 
+// SetReady ends the start: until then /readyz fails, from now on Config.Ready
+// decides. It does nothing after SetStopping.
+func (s *Server) SetReady() { s.phase.CompareAndSwap(starting, serving) }
+
 // SetStopping makes /readyz fail from now on: the first step of a shutdown, so
 // that no new traffic is sent here.
-func (s *Server) SetStopping() { s.stopping.Store(true) }
+func (s *Server) SetStopping() { s.phase.Store(stopping) }
 
 // Shutdown stops accepting and waits for the answers in hand; when ctx ends
 // first it closes all connections, and the error is ctx's.

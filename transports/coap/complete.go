@@ -34,7 +34,7 @@ func (s *Server) finish(tag uint64, r *response) {
 		s.separate(tag, &e, r)
 		return
 	}
-	s.remember(&e, byte(r.code), r.maxAge)
+	s.remember(&e, byte(r.code), ageOf(r.maxAge))
 	s.outMu.Lock()
 	defer s.outMu.Unlock()
 	s.out.say(e.answerTo(), r, &e.remote, e.local)
@@ -45,7 +45,7 @@ func (s *Server) finish(tag uint64, r *response) {
 func (s *Server) separate(tag uint64, e *exchange, r *response) {
 	s.counts.separate.Add(1)
 	e.kind, e.mid = message.Confirmable, s.nextMID()
-	e.code, e.maxAge = byte(r.code), r.maxAge
+	e.code, e.maxAge = byte(r.code), ageOf(r.maxAge)
 	e.packet = packetOf(e.answerTo(), r)
 	s.pool.deliver(tag, e, s.cfg.Now())
 	s.outMu.Lock()

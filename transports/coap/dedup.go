@@ -35,13 +35,31 @@ const (
 type repeat struct {
 	state  repeatState
 	code   byte
-	maxAge uint8 // seconds, of an answered one; noMaxAge: without
+	maxAge uint8 // of an answered one, as ageOf gives it
 	non    bool
 	// known marks a request with a good token: it outlives those without.
 	known bool
 }
 
-const noMaxAge = 0xff
+// noAge stands for a response without Max-Age.
+const noAge = 0xff
+
+// ageOf is a response's Max-Age in a byte. More than 254 s is remembered as
+// that: the entry lives no longer.
+func ageOf(seconds int) uint8 {
+	if seconds == omitted {
+		return noAge
+	}
+	return uint8(min(seconds, noAge-1))
+}
+
+// age is the Max-Age of a response told again.
+func (r repeat) age() int {
+	if r.maxAge == noAge {
+		return omitted
+	}
+	return int(r.maxAge)
+}
 
 // word is r and the second at which it was made, as an entry keeps it: the
 // second in the upper half, so that later words of the same kind are larger.

@@ -154,7 +154,7 @@ func (f *front) fail(d *datagram, hash uint64, device *devices.Device, r *respon
 	f.s.counts.failed.Add(1)
 	non := header(d.packet()).kind() == message.NonConfirmable
 	f.s.seen.put(hash, repeat{
-		state: answered, code: byte(r.code), maxAge: r.maxAge, non: non, known: device != nil,
+		state: answered, code: byte(r.code), maxAge: ageOf(r.maxAge), non: non, known: device != nil,
 	}, f.now)
 	if non && r.code == codes.BadOption {
 		return

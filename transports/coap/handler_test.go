@@ -77,6 +77,12 @@ func TestAPlainPostAllocatesNothing(t *testing.T) {
 	require.NotZero(t, srv.Stats().Repeats)
 }
 
+func TestAPeerThatCannotBeAnsweredIsIgnored(t *testing.T) {
+	handle, _, srv := bare(t)
+	handle(t.Context(), netip.MustParseAddrPort("127.0.0.1:0"), post(t, con, 1, "", `{}`))
+	require.Equal(t, coap.Stats{Datagrams: 1, Ignored: 1}, srv.Stats())
+}
+
 // FuzzFront feeds any datagram to the front over a socket that is answered: it
 // never panics and answers at most once, to a message id that was asked or to a
 // NON, with no error longer than three times the request.

@@ -80,7 +80,7 @@ func (r *request) question() []byte {
 // the client whether it still is the same content.
 func (s *Server) content(c []byte, wanted block) response {
 	if !wanted.set && len(c) <= maxContent {
-		return response{code: codes.Content, maxAge: noMaxAge, content: append([]byte{}, c...)}
+		return response{code: codes.Content, maxAge: omitted, content: append([]byte{}, c...)}
 	}
 	if !wanted.set {
 		wanted.szx = maxSZX
@@ -91,7 +91,7 @@ func (s *Server) content(c []byte, wanted block) response {
 	}
 	to := min(from+wanted.size(), len(c))
 	a := response{
-		code: codes.Content, maxAge: noMaxAge, content: append([]byte{}, c[from:to]...),
+		code: codes.Content, maxAge: omitted, content: append([]byte{}, c[from:to]...),
 		block2: block{set: true, more: to < len(c), szx: wanted.szx, num: wanted.num},
 	}
 	binary.BigEndian.PutUint64(a.etag[:], maphash.Bytes(s.seen.seed, c))

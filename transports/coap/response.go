@@ -20,7 +20,7 @@ const amplification = 3
 // response is what is to be said. The zero response is an empty message.
 type response struct {
 	code    codes.Code
-	maxAge  uint8 // seconds; noMaxAge: the option is left out
+	maxAge  int   // seconds; omitted: the option is left out
 	block1  block // told back where it is set
 	block2  block
 	etag    [8]byte // with block2
@@ -28,15 +28,18 @@ type response struct {
 	reason  string  // an error's diagnostic payload
 }
 
+// omitted is a maxAge that is not told.
+const omitted = -1
+
 // created is the answer to a message that is stored.
-func created() response { return response{code: codes.Created, maxAge: noMaxAge} }
+func created() response { return response{code: codes.Created, maxAge: omitted} }
 
 // refusal is the answer to a request that is not served. Max-Age tells the wait
 // (RFC 7252 5.10.5), and is 0 where there is none: an error is not to be reused.
 func refusal(r *transports.Refusal) response {
 	return response{
 		code:   codes.Code(transports.AnswerTo(r).CoAP),
-		maxAge: uint8(min(max(r.Wait, 0), noMaxAge-1)),
+		maxAge: max(r.Wait, 0),
 		reason: r.Reason(),
 	}
 }
@@ -46,7 +49,7 @@ func failure(code codes.Code, reason string) response { return response{code: co
 
 // again is the answer told once more. Its diagnostic payload is not kept, and
 // so left out; code and Max-Age are the same.
-func again(r repeat) response { return response{code: codes.Code(r.code), maxAge: r.maxAge} }
+func again(r repeat) response { return response{code: codes.Code(r.code), maxAge: r.age()} }
 
 // envelope is a response's place in an exchange: its type, message id and token,
 // and the length of the request.
@@ -89,8 +92,8 @@ func (c *encoder) encode(to envelope, r *response, buf []byte) int {
 }
 
 // maxErrorHead is the longest error without its diagnostic: header, token,
-// Max-Age of one byte, payload marker.
-const maxErrorHead = headerLen + message.MaxTokenSize + 3 + 1
+// Max-Age of four bytes, payload marker.
+const maxErrorHead = headerLen + message.MaxTokenSize + 6 + 1
 
 // optionsOf are r's options, in the order of their numbers.
 func (c *encoder) optionsOf(r *response) message.Options {
@@ -108,7 +111,7 @@ func (c *encoder) optionsOf(r *response) message.Options {
 	if r.content != nil {
 		put(message.ContentFormat, uint32(message.AppJSON))
 	}
-	if r.maxAge != noMaxAge {
+	if r.maxAge != omitted {
 		put(message.MaxAge, uint32(r.maxAge))
 	}
 	if r.block2.set {

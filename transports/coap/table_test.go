@@ -1,6 +1,7 @@
 package coap
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -90,6 +91,7 @@ func TestTheWheel(t *testing.T) {
 		}},
 		{"further than it reaches is due at its end", func(t *testing.T, w *wheel) {
 			w.add(0, start.Add(time.Hour))
+			require.Empty(t, due(w, (wheelSlots-2)*tick))
 			require.Equal(t, []int32{0}, due(w, wheelSlots*tick))
 		}},
 		{"a clock that goes back waits", func(t *testing.T, w *wheel) {
@@ -101,5 +103,20 @@ func TestTheWheel(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, newWheel(8, start)) })
+	}
+}
+
+func TestGroupAddresses(t *testing.T) {
+	tests := []struct {
+		addr string
+		want bool
+	}{
+		{"224.0.1.187", true}, {"239.255.255.255", true}, {"223.255.255.255", false}, {"240.0.0.1", false},
+		{"ff02::fd", true}, {"fe80::1", false}, {"::1", false}, {"::ffff:224.0.1.187", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.addr, func(t *testing.T) {
+			require.Equal(t, tt.want, address(netip.MustParseAddr(tt.addr).As16()).multicast())
+		})
 	}
 }

@@ -53,6 +53,7 @@ type hosts struct {
 	limit               uint32
 	used, unverified    map[quota.Key]uint32
 	discarded, rejected int
+	wait                time.Duration // told by a refusal
 }
 
 var hostPolicy = &quota.Policy{Name: "host", Quota: 5, Window: time.Minute, Profile: quota.ThingsBoard}
@@ -76,10 +77,10 @@ func (h *hosts) count(m map[quota.Key]uint32, k quota.Key, charge uint32) quota.
 	p.Quota = h.limit
 	if m[k] >= h.limit {
 		h.rejected++
-		return quota.Decision{Policy: &p, Refused: true, Used: m[k], Reset: 7 * time.Second}
+		return quota.Decision{Policy: &p, Refused: true, Used: m[k], Reset: h.wait}
 	}
 	m[k] += charge
-	return quota.Decision{Policy: &p, Used: m[k], Reset: 7 * time.Second}
+	return quota.Decision{Policy: &p, Used: m[k], Reset: h.wait}
 }
 
 func (h *hosts) Check(k quota.Key, _ quota.Origin) quota.Decision { return h.count(h.used, k, 1) }
@@ -193,7 +194,7 @@ func newWorld(t *testing.T, change func(*world, *coap.Config)) *world {
 	t.Helper()
 	w := &world{
 		t: t, clock: &clock{now: time.Unix(1_800_000_000, 0)},
-		hosts: &hosts{denied: map[netip.Addr]bool{}, used: map[quota.Key]uint32{}, unverified: map[quota.Key]uint32{}},
+		hosts: &hosts{denied: map[netip.Addr]bool{}, used: map[quota.Key]uint32{}, unverified: map[quota.Key]uint32{}, wait: 7 * time.Second},
 		store: &store{},
 		ask:   func(context.Context, string, []byte) ([]byte, error) { return []byte(`{}`), nil },
 	}
@@ -291,8 +292,6 @@ func (p *peer) silent() {
 	p.send([]byte{0x40, 0, 0xfe, 0xfe})
 	require.Equal(p.t, []byte{0x70, 0, 0xfe, 0xfe}, p.receive())
 }
-
-func (p *peer) addr() netip.AddrPort { return p.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
 
 // opt is an option of a number and a value.
 func opt(id message.OptionID, value string) message.Option {

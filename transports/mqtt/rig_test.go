@@ -50,7 +50,7 @@ func (l *fakeLists) set(v hostlist.Verdict) {
 // fakeQuota admits left requests and refuses the others.
 type fakeQuota struct {
 	mu     sync.Mutex
-	policy quota.Policy
+	policy *quota.Policy // replaced, never changed
 	left   int
 	asked  int
 }
@@ -59,7 +59,7 @@ func (q *fakeQuota) Check(quota.Key, quota.Origin) quota.Decision {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.asked++
-	d := quota.Decision{Policy: &q.policy, Used: q.policy.Quota, Reset: 5 * time.Second, Refused: q.left <= 0}
+	d := quota.Decision{Policy: q.policy, Used: q.policy.Quota, Reset: 5 * time.Second, Refused: q.left <= 0}
 	if !d.Refused {
 		q.left--
 	}
@@ -69,7 +69,7 @@ func (q *fakeQuota) Check(quota.Key, quota.Origin) quota.Decision {
 func (q *fakeQuota) Peek(k quota.Key, o quota.Origin) quota.Decision            { return q.Check(k, o) }
 func (q *fakeQuota) CheckUnverified(k quota.Key, o quota.Origin) quota.Decision { return q.Check(k, o) }
 func (q *fakeQuota) Discard(quota.Key, quota.Origin)                            {}
-func (q *fakeQuota) Policy() *quota.Policy                                      { return &q.policy }
+func (q *fakeQuota) Policy() *quota.Policy                                      { return q.policy }
 
 // charged is how many requests were asked about so far.
 func (q *fakeQuota) charged() int {
@@ -81,7 +81,9 @@ func (q *fakeQuota) charged() int {
 func (q *fakeQuota) leave(n int, p quota.Profile) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.left, q.policy.Profile = n, p
+	changed := *q.policy
+	changed.Profile = p
+	q.left, q.policy = n, &changed
 }
 
 type fakeDirectory map[string]*devices.Device
@@ -228,7 +230,7 @@ func (l *logBuffer) String() string {
 func newRig(t testing.TB, change ...func(*mqtt.Config)) *rig {
 	r := &rig{
 		t: t, lists: &fakeLists{}, store: &fakeStore{}, presence: &presence{},
-		quota: &fakeQuota{left: 1 << 40, policy: quota.Policy{
+		quota: &fakeQuota{left: 1 << 40, policy: &quota.Policy{
 			Name: "host", Quota: 10, Window: time.Minute, Profile: quota.ThingsBoard,
 		}},
 		clock: &clock{now: time.Unix(1_700_000_000, 0)}, log: &logBuffer{},

@@ -27,6 +27,7 @@ func (s *Server) finish(tag uint64, r *response) {
 	if !ok {
 		return
 	}
+	defer s.pool.paid()
 	if r.code>>5 == 2 {
 		r.block1 = e.block1
 	}

@@ -1,8 +1,10 @@
 package coap
 
 import (
+	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message"
@@ -60,19 +62,21 @@ type transmission struct {
 
 // pool holds every exchange there may be. It is safe for concurrent use.
 type pool struct {
-	mu        sync.Mutex // guards all below
+	mu        sync.Mutex // guards the fields up to the blank line
 	exchanges []exchange
 	spare     []int32
 	wheel     *wheel
 	awaiting  map[transmission]int32 // the delivered ones
-	open      int                    // those that the store or a service owes an answer
-	drained   chan struct{}          // closed once open is 0; nil: nobody waits
+
+	owed atomic.Int64  // those whose answer is not gathered yet
+	idle chan struct{} // holds a token once owed has come down to 0
 }
 
 func newPool(n int, epoch time.Time) *pool {
 	p := &pool{
 		exchanges: make([]exchange, n), spare: make([]int32, n),
 		wheel: newWheel(n, epoch), awaiting: map[transmission]int32{},
+		idle: make(chan struct{}, 1),
 	}
 	for i := range p.spare {
 		p.spare[i] = int32(n - 1 - i)
@@ -95,7 +99,7 @@ func (p *pool) begin(e *exchange, now time.Time) (tag uint64, ok bool) {
 	e.gen = p.exchanges[i].gen + 1
 	e.phase = pending
 	p.exchanges[i] = *e
-	p.open++
+	p.owed.Add(1)
 	if e.kind == message.Acknowledgement {
 		p.wheel.add(i, now.Add(ackDelay))
 	}
@@ -124,7 +128,8 @@ func (p *pool) over(tag uint64) bool {
 }
 
 // end takes the exchange of a tag out of those that are owed an answer, and
-// gives a copy. One whose peer has its empty ACK stays in the pool, for deliver.
+// gives a copy; paid is to be called when the answer is gathered. One whose peer
+// has its empty ACK stays in the pool, for deliver.
 func (p *pool) end(tag uint64) (exchange, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,10 +139,6 @@ func (p *pool) end(tag uint64) (exchange, bool) {
 	}
 	old := *e
 	p.wheel.remove(i)
-	if p.open--; p.open == 0 && p.drained != nil {
-		close(p.drained)
-		p.drained = nil
-	}
 	if old.phase == separated {
 		e.phase = delivered
 		return old, true
@@ -213,17 +214,29 @@ func (p *pool) next(now time.Time) (exchange, bool) {
 	return old, true
 }
 
-// drain is closed once no exchange is owed an answer.
-func (p *pool) drain() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	done := make(chan struct{})
-	if p.open == 0 {
-		close(done)
-		return done
+// paid tells that an exchange which end gave has its answer gathered: only then
+// may a Shutdown that waits for it go on to send and close.
+func (p *pool) paid() {
+	if p.owed.Add(-1) != 0 {
+		return
 	}
-	p.drained = done
-	return done
+	select {
+	case p.idle <- struct{}{}:
+	default:
+	}
+}
+
+// drain waits until no answer is owed, or ctx ends. No exchange may begin
+// meanwhile.
+func (p *pool) drain(ctx context.Context) error {
+	for p.owed.Load() > 0 {
+		select {
+		case <-p.idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // inUse is the number of exchanges held.

@@ -227,7 +227,9 @@ func (f *front) submit(d *datagram, e *exchange, host transports.Host, device *d
 	}
 	refused := f.s.cfg.Gate.Submit(&f.message, f.s, tag)
 	if refused.Refused() {
-		f.s.pool.end(tag)
+		if _, ok := f.s.pool.end(tag); ok {
+			f.s.pool.paid()
+		}
 		bad := refusal(&refused)
 		f.fail(d, e.hash, device, &bad)
 		return

@@ -132,12 +132,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // drain waits until nothing is owed an answer.
 func (s *Server) drain(ctx context.Context) error {
-	select {
-	case <-s.pool.drain():
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("coap: %d requests are left without an answer: %w", s.pool.inUse(), ctx.Err())
+	if err := s.pool.drain(ctx); err != nil {
+		return fmt.Errorf("coap: %d requests are left without an answer: %w", s.pool.owed.Load(), err)
 	}
+	return nil
 }
 
 // Flush sends the answers that Complete has gathered. The store calls it once

@@ -156,6 +156,8 @@ func (b *Bus) mend() {
 		case <-t.C:
 		}
 		if b.server.restart() == nil && b.restored() {
+			b.up.silent.Store(0)
+			b.dead.silent.Store(0)
 			b.link.setBroken(false)
 			b.cfg.Log.Info("nats.embedded.dir: the disk takes writes again", "dir", b.cfg.Embedded.Dir)
 			return
@@ -193,7 +195,7 @@ func (b *Bus) Ready() error {
 		return errBroken
 	case !link.up:
 		return errDisconnected
-	case b.up.silent.Load() != 0:
+	case b.up.isSilent():
 		return errSilent
 	}
 	return nil

@@ -201,7 +201,9 @@ func (l *lane) await(a *attempt, changed <-chan struct{}, ms []*message) []verdi
 			return verdicts
 		}
 	}
-	l.silent.CompareAndSwap(0, time.Now().UnixNano())
+	now := time.Now().UnixNano()
+	l.silent.CompareAndSwap(0, now)
+	l.lastSilence.Store(now)
 	return verdicts
 }
 

@@ -97,12 +97,16 @@ func (b *Bus) watch() []nats.Option {
 		nats.CustomInboxPrefix(gatewayInbox),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			b.link.setUp(false)
-			b.cfg.Log.Warn("nats: connection lost; nothing is acknowledged until it is back", "err", err)
+			if b.server == nil { // a restart of the embedded one is said by mend
+				b.cfg.Log.Warn("nats.url: connection lost; nothing is acknowledged until it is back", "err", err)
+			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			b.maxPayload.Store(nc.MaxPayload())
 			b.link.setUp(true)
-			b.cfg.Log.Info("nats: connected again", "url", nc.ConnectedUrlRedacted())
+			if b.server == nil {
+				b.cfg.Log.Info("nats.url: connected again", "url", nc.ConnectedUrlRedacted())
+			}
 		}),
 	}
 }

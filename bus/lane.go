@@ -46,8 +46,10 @@ type lane struct {
 	replies  replies
 	patience time.Duration // from Submit to the answer
 	silent   atomic.Int64  // since when the store does not answer, Unix nanoseconds; 0: it does
-	kill     chan struct{} // closed: answer everything with ErrClosed, now
-	done     chan struct{} // closed when the committer has ended
+	// lastSilence is when the store last left an attempt unanswered, Unix nanoseconds.
+	lastSilence atomic.Int64
+	kill        chan struct{} // closed: answer everything with ErrClosed, now
+	done        chan struct{} // closed when the committer has ended
 
 	// The committer's own.
 	name      string // makes its batches' ids unique
@@ -176,6 +178,12 @@ func (l *lane) expire(ms []*message) []*message {
 
 // deadline is when the first of ms, which came first, is to be answered.
 func (l *lane) deadline(ms []*message) time.Time { return ms[0].since.Add(l.patience) }
+
+// isSilent tells whether the store lately left messages without an answer.
+// With no messages to try it by, it is believed to be back after a while.
+func (l *lane) isSilent() bool {
+	return l.silent.Load() != 0 && time.Since(time.Unix(0, l.lastSilence.Load())) < l.patience
+}
 
 func (l *lane) killed() bool {
 	select {

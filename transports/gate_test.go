@@ -28,7 +28,8 @@ type world struct {
 	asked    []string
 	storeErr error
 	callErr  error
-	full     bool // the directory
+	full     bool          // the directory
+	never    *quota.Policy // that no request fits
 }
 
 // window is a quota of two requests a key, for ever.
@@ -49,7 +50,12 @@ func (w *window) decide(k quota.Key, cost uint32) quota.Decision {
 
 func (w *world) Verdict(a netip.Addr) hostlist.Verdict { return w.verdicts[a] }
 
-func (w *world) Check(k quota.Key, _ quota.Origin) quota.Decision { return w.hosts.decide(k, 1) }
+func (w *world) Check(k quota.Key, _ quota.Origin) quota.Decision {
+	if w.never != nil {
+		return quota.Decision{Policy: w.never, Refused: true, Never: true, Reset: time.Minute}
+	}
+	return w.hosts.decide(k, 1)
+}
 
 func (w *world) Peek(k quota.Key, _ quota.Origin) quota.Decision { return w.hosts.decide(k, 0) }
 
@@ -153,6 +159,22 @@ func TestOneBudgetOverAllProtocols(t *testing.T) {
 }
 
 func refused(a transports.Admission) bool { return a.Refusal.Refused() }
+
+// TestAQuotaOfNoneIsExceeded: it is no matter of the request's size, and no wait
+// can be told.
+func TestAQuotaOfNoneIsExceeded(t *testing.T) {
+	w, g := newWorld()
+	w.never = &quota.Policy{Name: "host", Window: time.Minute, Profile: quota.ThingsBoard}
+	a := g.Admit(transports.HTTP, g.Host(sensor))
+	require.Equal(t, transports.QuotaExceeded, a.Refusal.Kind)
+	require.Zero(t, a.Refusal.Wait)
+	require.Equal(t, "quota exceeded: policy host, used 0 of 0", a.Refusal.Reason())
+
+	w.never.Quota = 3
+	a = g.Admit(transports.HTTP, g.Host(sensor))
+	require.Equal(t, transports.CostTooHigh, a.Refusal.Kind)
+	require.Zero(t, a.Refusal.Wait)
+}
 
 // TestListsComeFirst: allowed hosts are not counted, denied ones reach nothing.
 func TestListsComeFirst(t *testing.T) {

@@ -56,14 +56,22 @@ func (r *Refusal) Refused() bool { return r.Kind != None }
 func (r *Refusal) Reason() string {
 	switch {
 	case r.Kind == QuotaExceeded:
-		return "quota exceeded: policy " + r.Policy +
-			", used " + strconv.FormatUint(uint64(r.Used), 10) +
-			" of " + strconv.FormatUint(uint64(r.Quota), 10) +
-			", retry after " + strconv.Itoa(r.Wait) + " s"
+		return r.account()
 	case r.Detail != "":
 		return r.Detail
 	}
 	return r.Kind.Title()
+}
+
+// account is the policy, the numbers and, where one helps, the wait.
+func (r *Refusal) account() string {
+	text := "quota exceeded: policy " + r.Policy +
+		", used " + strconv.FormatUint(uint64(r.Used), 10) +
+		" of " + strconv.FormatUint(uint64(r.Quota), 10)
+	if r.Wait > 0 {
+		text += ", retry after " + strconv.Itoa(r.Wait) + " s"
+	}
+	return text
 }
 
 var titles = [numRefusalKinds]string{
@@ -93,13 +101,15 @@ func (k RefusalKind) Title() string {
 	return titles[Internal]
 }
 
-// overQuota is the Refusal of a decision that refuses.
+// overQuota is the Refusal of a decision that refuses. A quota of 0, which
+// nothing fits, is exceeded like any other: the request is no larger than others
+// are, and only a wait cannot be told.
 func overQuota(d quota.Decision) Refusal {
 	r := Refusal{
 		Kind: QuotaExceeded, Profile: d.Policy.Profile, Class: d.Policy.Class,
 		Policy: d.Policy.Name, Used: d.Used, Quota: d.Policy.Quota,
 	}
-	if d.Never {
+	if d.Never && d.Policy.Quota > 0 {
 		r.Kind = CostTooHigh
 		return r
 	}

@@ -1,0 +1,353 @@
+package e2e_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// versions are the two of MQTT.
+var versions = []struct {
+	name string
+	v5   bool
+}{{"3.1.1", false}, {"5", true}}
+
+// listener is another device, which hears whatever it may.
+func listener(t *testing.T, g *gateway) *mqttPeer {
+	t.Helper()
+	p := mqttHello(t, g, true, "fan-token")
+	p.send(p.subscribe("v1/devices/me/attributes", "v1/devices/me/attributes/response/+", "v1/devices/me/rpc/request/+", "v1/devices/me/rpc/response/+"))
+	head, body := p.read()
+	require.EqualValues(t, 0x90, head)
+	for _, code := range body[3:] {
+		require.Less(t, code, byte(0x80), "SUBACK % x", body)
+	}
+	return p
+}
+
+// TestBadTokensOverMQTT are told by the version's own code.
+func TestBadTokensOverMQTT(t *testing.T) {
+	g := start(t, listed+devicesOf("pump"))
+	lines, series := g.logLines(), g.series(t)
+	for _, v := range versions {
+		t.Run(v.name, func(t *testing.T) {
+			for _, token := range []string{"stranger", "", "pump-token ", "pump"} {
+				p := mqttRaw(t, g, v.v5)
+				p.send(p.hello("pump-token", token))
+				head, body := p.read()
+				require.EqualValues(t, 0x20, head)
+				want := byte(5)
+				if v.v5 {
+					want = 0x86
+				}
+				require.Equal(t, want, body[1], "user name %q", token)
+				p.closed()
+			}
+			mqttHello(t, g, v.v5, "pump-token").alive()
+		})
+	}
+	g.stillQuiet(t, lines, series)
+}
+
+// TestLongNamesOverMQTT: a name that makes no subject.
+func TestLongNamesOverMQTT(t *testing.T) {
+	g := start(t, "")
+	for _, v := range versions {
+		t.Run(v.name, func(t *testing.T) {
+			p := mqttRaw(t, g, v.v5)
+			p.send(p.hello("", strings.Repeat("n", 600)))
+			_, body := p.read()
+			want := byte(2)
+			if v.v5 {
+				want = 0x85
+			}
+			require.Equal(t, want, body[1])
+			p.closed()
+
+			p = mqttHello(t, g, v.v5, strings.Repeat("é", 100))
+			p.send(p.publish("v1/devices/me/telemetry", 1, `{"n":1}`))
+			head, body := p.read()
+			require.EqualValues(t, 0x40, head)
+			if v.v5 {
+				require.EqualValues(t, 0x90, body[2], "too long once escaped")
+			}
+			p.alive()
+		})
+	}
+	require.Empty(t, stored(t, g.connect(t), "WEIR_UP"))
+}
+
+// TestBadPayloadsOverMQTT: MQTT 5 is told 0x83; MQTT 3.1.1, which would send
+// again for ever, is acknowledged and the message kept aside with the reason.
+func TestBadPayloadsOverMQTT(t *testing.T) {
+	bad := []struct{ payload, reason string }{
+		{"", "empty"}, {"21.5 degrees", "not JSON"}, {"21.5", "JSON object"}, {"[1]", "array of JSON objects"}, {"{\"t\":\"\xff\"}", "UTF-8"},
+	}
+	for _, v := range versions {
+		t.Run(v.name, func(t *testing.T) {
+			g := start(t, listed+devicesOf("pump", "fan"))
+			other, p := listener(t, g), mqttHello(t, g, v.v5, "pump-token")
+			lines, series := g.logLines(), g.series(t)
+			for _, b := range bad {
+				for qos := byte(0); qos <= 2; qos++ {
+					p.send(p.publish("v1/devices/me/telemetry", qos, b.payload))
+					p.answered(qos, map[bool]byte{true: 0x83}[v.v5], b.reason)
+					p.send(p.publish("v1/devices/me/telemetry", 1, `{"n":1}`))
+					p.answered(1, 0, "")
+				}
+			}
+			other.alive() // and heard nothing before
+			g.stillQuiet(t, lines, series)
+			conn := g.connect(t)
+			require.Len(t, stored(t, conn, "WEIR_UP"), 3*len(bad), "what was good")
+
+			dead := stored(t, conn, "WEIR_DEAD")
+			if v.v5 {
+				require.Empty(t, dead, "the sender was told")
+				return
+			}
+			require.Len(t, dead, 3*len(bad))
+			for i, m := range dead {
+				require.Equal(t, "weir.dead.acme.pump", m.Subject())
+				require.Equal(t, bad[i/3].payload, string(m.Data()))
+				require.Contains(t, m.Headers().Get("Weir-Reason"), bad[i/3].reason)
+				require.Equal(t, "mqtt", m.Headers().Get("Weir-Transport"))
+			}
+		})
+	}
+}
+
+// answered fails unless a publish with packet id 7 is answered by code (always
+// 0 in 3.1.1), with a reason that holds why; a QoS 2 one that was taken is then
+// released.
+func (p *mqttPeer) answered(qos, code byte, why string) {
+	p.t.Helper()
+	if qos == 0 {
+		p.alive() // nothing comes before the PINGRESP
+		return
+	}
+	head, body := p.read()
+	require.Equal(p.t, []byte{0, 0x40, 0x50}[qos], head, "% x", body)
+	require.Equal(p.t, []byte{0, 7}, body[:2])
+	got := byte(0)
+	if len(body) > 2 {
+		got = body[2]
+	}
+	require.Equal(p.t, code, got, "%q", body)
+	if code >= 0x80 {
+		require.Contains(p.t, string(body), why)
+	}
+	if qos == 2 && code < 0x80 {
+		p.send([]byte{0x62, 2, 0, 7})
+		head, body = p.read()
+		require.EqualValues(p.t, 0x70, head, "% x", body)
+	}
+}
+
+// TestUnknownTopics are acknowledged and ignored, and reach nobody.
+func TestUnknownTopics(t *testing.T) {
+	topics := []string{
+		"v1/devices/fan/telemetry", "v1/devices/fan-token/attributes", "v1/devices/me/attributes/response/1", "v1/devices/me/rpc/request/1",
+		"a", "/", "$SYS/broker/version", "weir.up.acme.fan.telemetry", "v1/devices/me/telemetry/", "v1/devices/me/attributes/request/x", ">", "*", "é\u2028",
+	}
+	for _, v := range versions {
+		t.Run(v.name, func(t *testing.T) {
+			g := start(t, listed+devicesOf("pump", "fan"))
+			other, p := listener(t, g), mqttHello(t, g, v.v5, "pump-token")
+			lines, series := g.logLines(), g.series(t)
+			for _, topic := range topics {
+				for qos := byte(0); qos <= 2; qos++ {
+					p.send(p.publish(topic, qos, `{"n":1}`))
+					p.answered(qos, map[bool]byte{true: 0x10}[v.v5], "") // 0x10: no subscribers
+				}
+			}
+			other.alive()
+			p.alive()
+			g.stillQuiet(t, lines, series)
+			require.Empty(t, stored(t, g.connect(t), "WEIR_UP"))
+			require.Empty(t, stored(t, g.connect(t), "WEIR_DEAD"))
+		})
+	}
+}
+
+// TestForeignFilters: SUBACK 0x87 or 0x80 for whatever is not the device's own,
+// the session goes on, and its own filters work beside them.
+func TestForeignFilters(t *testing.T) {
+	filters := []string{
+		"#", "+", "+/+", "/#", "v1/#", "v1/devices/#", "v1/devices/+/telemetry", "v1/devices/me/#", "v1/devices/me/+", "v1/devices/me/telemetry",
+		"v1/devices/pump/attributes", "v1/devices/pump-token/telemetry", "$SYS/#", "$SYS/broker/clients/connected", "$share/g/#", "$share/g/v1/devices/me/attributes", "weir/#",
+	}
+	for _, v := range versions {
+		t.Run(v.name, func(t *testing.T) {
+			g := start(t, listed+devicesOf("pump", "fan"))
+			spy := mqttHello(t, g, v.v5, "fan-token")
+			lines, series := g.logLines(), g.series(t)
+			want := byte(0x80)
+			if v.v5 {
+				want = 0x87
+			}
+			for _, f := range append(filters, "") {
+				spy.send(spy.subscribe("v1/devices/me/attributes", f))
+				head, body := spy.next2(t)
+				if f == "" || head != 0x90 { // an empty filter is no MQTT at all
+					require.NotEqualValues(t, 0x90, head)
+					spy = mqttHello(t, g, v.v5, "fan-token")
+					continue
+				}
+				require.Equal(t, []byte{0, 9}, body[:2])
+				require.EqualValues(t, 0, body[len(body)-2], "its own, beside %q", f)
+				require.Equal(t, want, body[len(body)-1], "%q", f)
+			}
+			p := mqttHello(t, g, v.v5, "pump-token")
+			for _, topic := range []string{"v1/devices/me/telemetry", "v1/devices/me/attributes", "weir/x"} {
+				p.send(p.publish(topic, 1, `{"n":1}`))
+				p.read()
+			}
+			spy.alive() // and heard nothing before
+			g.stillQuiet(t, lines, series)
+		})
+	}
+}
+
+// next2 is the next packet, or zeros where the connection ends.
+func (p *mqttPeer) next2(t *testing.T) (byte, []byte) {
+	t.Helper()
+	head, body, err := p.next(patience)
+	if err != nil {
+		return 0, nil
+	}
+	return head, body
+}
+
+// TestTooLargeOverMQTT: DISCONNECT 0x95, or close.
+func TestTooLargeOverMQTT(t *testing.T) {
+	g := start(t, listed+devicesOf("pump"))
+	lines, series := g.logLines(), g.series(t)
+	for _, v := range versions {
+		t.Run(v.name, func(t *testing.T) {
+			p := mqttHello(t, g, v.v5, "pump-token")
+			p.send(p.publish("v1/devices/me/telemetry", 1, `{"n":"`+strings.Repeat("x", 60<<10)+`"}`))
+			p.answered(1, 0, "")
+			// The gateway says no after the length, and may close before all is sent.
+			_, _ = p.conn.Write(p.publish("v1/devices/me/telemetry", 1, `{"n":"`+strings.Repeat("x", 64<<10)+`"}`))
+			if v.v5 {
+				head, body := p.read()
+				require.EqualValues(t, 0xE0, head)
+				require.EqualValues(t, 0x95, body[0])
+			}
+			p.closed()
+			mqttHello(t, g, v.v5, "pump-token").alive()
+		})
+	}
+	t.Run("announced", func(t *testing.T) {
+		p := mqttHello(t, g, true, "pump-token")
+		p.send([]byte{0x32, 0xFF, 0xFF, 0xFF, 0x7F}) // 256 MB to come
+		head, body := p.read()
+		require.EqualValues(t, 0xE0, head)
+		require.EqualValues(t, 0x95, body[0])
+		p.closed()
+	})
+	g.stillQuiet(t, lines, series)
+	require.Len(t, stored(t, g.connect(t), "WEIR_UP"), 2)
+}
+
+// TestMalformedMQTT: packets that are none end their own connection, if any,
+// and nothing else; the cut SUBSCRIBE among them ends mochi-mqtt's process.
+func TestMalformedMQTT(t *testing.T) {
+	g := start(t, listed+devicesOf("pump", "fan"))
+	other := listener(t, g)
+	lines, series := g.logLines(), g.series(t)
+	cut := append([]byte{0, 9, 0}, text16("a")...) // MQTT 5, without its options byte
+	afterHello := map[string][]byte{
+		"a SUBSCRIBE without options": packet(0x82, cut),
+		"a SUBSCRIBE of nothing":      packet(0x82, []byte{0, 9, 0}),
+		"a SUBSCRIBE with a length":   packet(0x82, []byte{0, 9, 0, 0xFF, 0xFF}),
+		"a SUBSCRIBE of id 0":         packet(0x82, append([]byte{0, 0, 0}, append(text16("a"), 0)...)),
+		"an empty SUBSCRIBE":          {0x82, 0},
+		"an empty UNSUBSCRIBE":        {0xA2, 0},
+		"a second CONNECT":            (&mqttPeer{v5: true}).hello("", "pump-token"),
+		"a CONNACK":                   {0x20, 2, 0, 0},
+		"a packet of type 0":          {0x00, 0},
+		"a PUBLISH of QoS 3":          packet(0x36, append(text16("a"), 0, 7, 0)),
+		"a PUBLISH cut short":         packet(0x32, []byte{0, 9, 'v'}),
+		"a PUBLISH to a wildcard":     packet(0x30, append(text16("v1/#"), 0)),
+		"a PUBLISH of no topic":       packet(0x30, append(text16(""), 0)),
+		"a length without end":        {0x30, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF},
+		"an AUTH":                     {0xF0, 0},
+		"properties of nobody":        packet(0x30, append(text16("a"), 2, 0xFF, 0xFF)),
+	}
+	for name, b := range afterHello {
+		t.Run(name, func(t *testing.T) {
+			for range 5 {
+				p := mqttHello(t, g, true, "pump-token")
+				p.send(b)
+				if head, body, err := p.next(patience); err == nil {
+					require.EqualValues(t, 0xE0, head, "a DISCONNECT, got % x", body)
+					require.GreaterOrEqual(t, body[0], byte(0x80))
+					p.closed()
+				}
+			}
+			mqttHello(t, g, true, "pump-token").alive()
+			other.alive()
+		})
+	}
+	for name, b := range map[string][]byte{
+		"noise": []byte("\xDE\xAD\xBE\xEF"), "HTTP": []byte("GET / HTTP/1.1\r\n\r\n"), "a PINGREQ first": {0xC0, 0},
+		"a CONNECT cut short": packet(0x10, []byte{0, 4, 'M'}), "a CONNECT of 256 MB": {0x10, 0xFF, 0xFF, 0xFF, 0x7F},
+		"a protocol nobody knows": packet(0x10, append(text16("AMQP"), 4, 2, 0, 60, 0, 0)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 5 {
+				p := mqttRaw(t, g, true)
+				p.send(b)
+				if head, body, err := p.next(patience); err == nil {
+					require.EqualValues(t, 0x20, head, "a CONNACK, got % x", body)
+					require.NotZero(t, body[1])
+					p.closed()
+				}
+			}
+			other.alive()
+		})
+	}
+	t.Run("a version nobody knows", func(t *testing.T) {
+		p := mqttRaw(t, g, true)
+		p.send(packet(0x10, append(text16("MQTT"), 9, 2, 0, 60, 0, 0, 0)))
+		_, body := p.read()
+		require.EqualValues(t, 0x84, body[1])
+		p = mqttRaw(t, g, false)
+		p.send(packet(0x10, append(text16("MQIsdp"), 3, 2, 0, 60, 0, 1, 'a')))
+		_, body = p.read()
+		require.EqualValues(t, 1, body[1])
+	})
+	g.stillQuiet(t, lines, series)
+	require.Empty(t, stored(t, g.connect(t), "WEIR_UP"))
+}
+
+// TestQuestionsOverMQTT: the answer goes to the device that asked and to no
+// other; where nobody answers nothing comes, and the session goes on.
+func TestQuestionsOverMQTT(t *testing.T) {
+	g := start(t, listed+devicesOf("pump", "fan"))
+	other := listener(t, g)
+	p := mqttHello(t, g, true, "pump-token")
+	p.send(p.subscribe("v1/devices/me/attributes/response/+"))
+	p.read()
+	p.send(p.publish("v1/devices/me/attributes/request/1", 1, `{"sharedKeys":"interval"}`))
+	p.answered(1, 0, "")
+	p.alive() // nobody is there
+	p.send(p.publish("v1/devices/me/attributes/request/1", 1, `not JSON`))
+	p.answered(1, 0x83, "JSON")
+
+	answering(t, g.connect(t), "pump", `{"shared":{"interval":30}}`)
+	p.send(p.publish("v1/devices/me/attributes/request/2", 0, `{"sharedKeys":"interval"}`))
+	head, body := p.read()
+	require.EqualValues(t, 0x30, head)
+	require.Contains(t, string(body), fmt.Sprintf("response/2%c%s", 0, `{"shared":{"interval":30}}`))
+	select {
+	case <-time.After(50 * time.Millisecond): // for an answer gone astray
+	case <-t.Context().Done():
+	}
+	other.alive()
+}

@@ -1,0 +1,323 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// outcome is what a finished weir said.
+type outcome struct {
+	out, errs string
+	code      int
+}
+
+// weir runs the binary in dir until it ends of its own accord.
+func weir(t *testing.T, dir string, env []string, args ...string) outcome {
+	t.Helper()
+	path, err := binary()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	require.NoError(t, ctx.Err(), "weir %v does not end\n%s", args, &errs)
+	require.NotNil(t, cmd.ProcessState, "%v", err)
+	return outcome{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+}
+
+// failedStart runs weir on a configuration that it must refuse and is what it
+// said, without warnings.
+func failedStart(t *testing.T, dir, yaml string, env ...string) []string {
+	t.Helper()
+	g := launch(t, dir, yaml, env...)
+	select {
+	case <-g.exited:
+	case <-g.log.ready:
+		t.Fatalf("weir started\n%s", g.log)
+	case <-time.After(patience):
+		t.Fatalf("weir neither starts nor ends\n%s", g.log)
+	}
+	require.Equal(t, 1, g.cmd.ProcessState.ExitCode(), g.log)
+	return faultLines(t, g.log.String())
+}
+
+// faultLines are the lines of a text that are no warnings; none may be for a
+// programmer.
+func faultLines(t *testing.T, text string) []string {
+	t.Helper()
+	require.NotRegexp(t, `goroutine|panic|\.go:\d|0x[0-9a-f]{6}|%!|\*\w+\.\w+Error|&\{`, text)
+	var lines []string
+	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
+		if !strings.Contains(line, " level=WARN ") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// oneLine fails unless lines is one that holds each of parts once.
+func oneLine(t *testing.T, lines []string, parts ...string) {
+	t.Helper()
+	require.Len(t, lines, 1, "%s", strings.Join(lines, "\n"))
+	for _, p := range parts {
+		require.Equal(t, 1, strings.Count(lines[0], p), "%q in: %s", p, lines[0])
+	}
+}
+
+// taken is a loopback address whose port somebody else has, over TCP and UDP.
+func taken(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		conn, err := net.ListenPacket("udp", ln.Addr().String())
+		if err != nil {
+			ln.Close()
+			continue
+		}
+		t.Cleanup(func() { ln.Close(); conn.Close() })
+		return ln.Addr().String()
+	}
+	t.Fatal("no port is free over both TCP and UDP")
+	return ""
+}
+
+// free is a loopback address where nobody listens.
+func free(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// file writes a file in a folder of its own and is its path.
+func file(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// rewrite replaces the gateway's configuration whole, as an orchestrator does.
+func (g *gateway) rewrite(t *testing.T, yaml string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(g.Config+".new", []byte(yaml), 0o600))
+	require.NoError(t, os.Rename(g.Config+".new", g.Config))
+}
+
+// series is how many series /metrics has.
+func (g *gateway) series(t *testing.T) int {
+	t.Helper()
+	n := 0
+	for line := range strings.SplitSeq(g.get(t, "/metrics"), "\n") {
+		if strings.HasPrefix(line, "weir_") {
+			n++
+		}
+	}
+	return n
+}
+
+// get is the body of a page of the control listener, whatever its status.
+func (g *gateway) get(t *testing.T, path string) string {
+	t.Helper()
+	resp, err := http.Get(g.Control + path)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return string(body)
+}
+
+// logLines is how many lines the gateway has said so far.
+func (g *gateway) logLines() int { return strings.Count(g.log.String(), "\n") }
+
+// stillQuiet fails if the gateway has ended, or says more than before, or shows
+// more series.
+func (g *gateway) stillQuiet(t *testing.T, lines, series int) {
+	t.Helper()
+	select {
+	case <-g.exited:
+		t.Fatalf("weir ended: %v\n%s", g.err, g.log)
+	default:
+	}
+	require.Equal(t, lines, g.logLines(), "bad requests write no log lines\n%s", g.log)
+	require.Equal(t, series, g.series(t), "bad requests make no series")
+	require.Zero(t, g.metric(t, "weir_panics_total"), "panics")
+}
+
+// mqttPeer speaks MQTT byte by byte.
+type mqttPeer struct {
+	t    *testing.T
+	conn net.Conn
+	in   *bufio.Reader
+	v5   bool
+}
+
+// mqttRaw is a TCP connection to the gateway's MQTT; nothing is sent.
+func mqttRaw(t *testing.T, g *gateway, v5 bool) *mqttPeer {
+	t.Helper()
+	conn, err := net.Dial("tcp", g.MQTT)
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return &mqttPeer{t, conn, bufio.NewReader(conn), v5}
+}
+
+// mqttHello is a connection that was accepted as the device of a token.
+func mqttHello(t *testing.T, g *gateway, v5 bool, token string) *mqttPeer {
+	t.Helper()
+	p := mqttRaw(t, g, v5)
+	p.send(p.hello("", token))
+	kind, body := p.read()
+	require.EqualValues(t, 0x20, kind)
+	require.Zero(t, body[1], "CONNACK")
+	return p
+}
+
+// hello is a CONNECT of a client by a user name.
+func (p *mqttPeer) hello(client, user string) []byte {
+	level, props := byte(4), []byte(nil)
+	if p.v5 {
+		level, props = 5, []byte{0}
+	}
+	body := append(text16("MQTT"), level, 0x82, 0, 60)
+	body = append(body, props...)
+	body = append(body, text16(client)...)
+	return packet(0x10, append(body, text16(user)...))
+}
+
+// publish is a PUBLISH of packet id 7 where its QoS has one.
+func (p *mqttPeer) publish(topic string, qos byte, payload string) []byte {
+	body := text16(topic)
+	if qos > 0 {
+		body = append(body, 0, 7)
+	}
+	if p.v5 {
+		body = append(body, 0)
+	}
+	return packet(0x30|qos<<1, append(body, payload...))
+}
+
+// subscribe is a SUBSCRIBE with packet id 9 to filters with QoS 1.
+func (p *mqttPeer) subscribe(filters ...string) []byte {
+	body := []byte{0, 9}
+	if p.v5 {
+		body = append(body, 0)
+	}
+	for _, f := range filters {
+		body = append(append(body, text16(f)...), 1)
+	}
+	return packet(0x82, body)
+}
+
+// text16 is a string as MQTT writes it.
+func text16(s string) []byte { return append([]byte{byte(len(s) >> 8), byte(len(s))}, s...) }
+
+// packet is a control packet of any length.
+func packet(head byte, body []byte) []byte {
+	out := []byte{head}
+	for n := len(body); ; {
+		b := byte(n & 0x7F)
+		if n >>= 7; n > 0 {
+			out = append(out, b|0x80)
+			continue
+		}
+		return append(append(out, b), body...)
+	}
+}
+
+func (p *mqttPeer) send(b []byte) {
+	p.t.Helper()
+	_, err := p.conn.Write(b)
+	require.NoError(p.t, err)
+}
+
+// next is the next control packet's first byte and body; an error at the end.
+func (p *mqttPeer) next(wait time.Duration) (byte, []byte, error) {
+	if err := p.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return 0, nil, err
+	}
+	head, err := p.in.ReadByte()
+	if err != nil {
+		return 0, nil, err
+	}
+	size, shift := 0, 0
+	for more := true; more; shift += 7 {
+		b, err := p.in.ReadByte()
+		if err != nil {
+			return 0, nil, err
+		}
+		size |= int(b&0x7F) << shift
+		more = b >= 0x80
+	}
+	body := make([]byte, size)
+	_, err = io.ReadFull(p.in, body)
+	return head, body, err
+}
+
+// read is next, which must come.
+func (p *mqttPeer) read() (byte, []byte) {
+	p.t.Helper()
+	head, body, err := p.next(patience)
+	require.NoError(p.t, err)
+	return head, body
+}
+
+// closed fails unless the gateway closes the connection without a word more.
+func (p *mqttPeer) closed() {
+	p.t.Helper()
+	head, body, err := p.next(patience)
+	require.Error(p.t, err, "got %#x % x", head, body)
+	var timeout net.Error
+	if errors.As(err, &timeout) {
+		require.False(p.t, timeout.Timeout(), "it is still open")
+	}
+}
+
+// alive fails unless the session answers a PINGREQ next.
+func (p *mqttPeer) alive() {
+	p.t.Helper()
+	p.send([]byte{0xC0, 0})
+	head, body := p.read()
+	require.EqualValues(p.t, 0xD0, head, "PINGRESP; got % x", body)
+}
+
+// devicesOf is a devices section of listed devices of the account acme, each of
+// which has its name with "-token" as token.
+func devicesOf(names ...string) string {
+	var b strings.Builder
+	b.WriteString("\ndevices:\n  auth: token\n  list:\n")
+	for _, n := range names {
+		fmt.Fprintf(&b, "    - {account: acme, device: %s, token: %s-token}\n", n, n)
+	}
+	return b.String()
+}
+
+// postFrom is post from an address of this machine.
+func postFrom(t *testing.T, g *gateway, addr string) int {
+	t.Helper()
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
+	client := http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
+	resp, err := client.Post(g.HTTP+"/api/v1/pump/telemetry", "application/json", strings.NewReader(`{"n":1}`))
+	require.NoError(t, err)
+	resp.Body.Close()
+	return resp.StatusCode
+}

@@ -1,0 +1,173 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/weirgate/weir/cmd/weir/app"
+	"github.com/weirgate/weir/config"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// load is a configuration on any ports, with its data in a folder of the test.
+func load(t *testing.T, extra string) *config.Loaded {
+	t.Helper()
+	yaml := fmt.Sprintf(`
+transports:
+  http: {listen: "127.0.0.1:0"}
+  mqtt: {listen: "127.0.0.1:0"}
+  coap: {listen: "127.0.0.1:0"}
+control: {listen: "127.0.0.1:0"}
+nats: {embedded: {listen: "127.0.0.1:0", dir: %q}}
+%s`, filepath.Join(t.TempDir(), "data"), extra)
+	loaded, err := config.Parse("weir.yaml", []byte(yaml), nil)
+	require.NoError(t, err)
+	return loaded
+}
+
+// start is a running gateway that is stopped with the test.
+func start(t *testing.T, extra string) *app.App {
+	t.Helper()
+	a, err := app.New(&app.Options{Config: load(t, extra), Version: "test"})
+	require.NoError(t, err)
+	require.NoError(t, a.Start(t.Context()))
+	t.Cleanup(func() { require.NoError(t, a.Stop(context.Background())) })
+	return a
+}
+
+func post(t *testing.T, a *app.App) int {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Post(a.Addrs().HTTP+"/api/v1/pump/telemetry", "application/json", strings.NewReader("{}"))
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	return resp.StatusCode
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get(url)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(body)
+}
+
+// TestTheGatewayStartsAndStops, twice asked, and leaves no goroutine behind.
+func TestTheGatewayStartsAndStops(t *testing.T) {
+	a := start(t, "")
+	require.Equal(t, http.StatusOK, post(t, a))
+	status, body := get(t, a.Addrs().Control+"/readyz")
+	require.Equal(t, http.StatusOK, status, body)
+	_, body = get(t, a.Addrs().Control+"/metrics")
+	require.Contains(t, body, `weir_requests_total{transport="http",verdict="admitted"} 1`)
+	require.Contains(t, body, `weir_build_info{`)
+	begin := time.Now()
+	require.NoError(t, a.Stop(t.Context()))
+	require.NoError(t, a.Stop(t.Context()))
+	require.Less(t, time.Since(begin), 10*time.Second)
+	_, err := net.Dial("tcp", strings.TrimPrefix(a.Addrs().HTTP, "http://"))
+	require.Error(t, err)
+}
+
+// TestAFaultAtStartLeavesNothingOpen: the last listener's port is taken, and
+// everything opened before it is closed again.
+func TestAFaultAtStartLeavesNothingOpen(t *testing.T) {
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	httpAddr := free.Addr().String()
+	require.NoError(t, free.Close())
+	yaml := fmt.Sprintf(`
+transports:
+  http: {listen: %q}
+  mqtt: {listen: off}
+  coap: {listen: %q}
+control: {listen: "127.0.0.1:0"}
+nats: {embedded: {listen: "127.0.0.1:0", dir: %q}}`,
+		httpAddr, taken.LocalAddr(), filepath.Join(t.TempDir(), "data"))
+	loaded, err := config.Parse("weir.yaml", []byte(yaml), nil)
+	require.NoError(t, err)
+	a, err := app.New(&app.Options{Config: loaded})
+	require.NoError(t, err)
+	err = a.Start(t.Context())
+	require.ErrorContains(t, err, "weir.yaml:5: transports.coap.listen: ")
+	require.ErrorContains(t, err, taken.LocalAddr().String())
+	require.NotContains(t, err.Error(), "\n", "one line")
+	_, err = net.Dial("tcp", httpAddr)
+	require.Error(t, err)
+}
+
+// TestEveryRoomsFaultsHavePlaces: what quota and hostlist refuse is told with
+// the line that holds it, all at once.
+func TestEveryRoomsFaultsHavePlaces(t *testing.T) {
+	loaded, err := config.Parse("weir.yaml", []byte(`
+quota:
+  host:
+    maxHosts: 100000000
+    whitelist: "10.0.0.1, 10.0.0.300"
+    blacklist:
+      - good.example
+      - "no good"
+`), nil)
+	require.NoError(t, err)
+	_, err = app.New(&app.Options{Config: loaded})
+	lines := strings.Split(err.Error(), "\n")
+	require.Len(t, lines, 3)
+	require.Contains(t, lines[0], "weir.yaml:4: quota.host.maxHosts: expected 1 to ")
+	require.Contains(t, lines[1], `weir.yaml:5: quota.host.whitelist[1]: "10.0.0.300" `)
+	require.Contains(t, lines[2], `weir.yaml:8: quota.host.blacklist[1]: "no good" `)
+	require.EqualError(t, app.Check(loaded), err.Error())
+}
+
+// TestReload: new limits bite at once and count what was admitted before; a bad
+// configuration changes nothing.
+func TestReload(t *testing.T) {
+	const quota = `quota: {host: {enabled: true, limit: %d, whitelist: "", intervalMs: 600000, ttlMs: 600000}}`
+	a := start(t, fmt.Sprintf(quota, 100))
+	for range 3 {
+		require.Equal(t, 200, post(t, a))
+	}
+	reload := func(text string) error {
+		return a.Reload(func() (*config.Loaded, error) { return config.Parse("weir.yaml", []byte(text), nil) })
+	}
+	require.Error(t, reload("quota: {host: {limit: none}}"))
+	require.Error(t, reload("quota: {host: {blacklist: 10.0.0.300}}"))
+	require.Equal(t, 200, post(t, a), "the old limits are in force")
+
+	require.NoError(t, reload(fmt.Sprintf(quota, 4)))
+	require.Equal(t, 509, post(t, a), "four were admitted before")
+	require.NoError(t, reload(fmt.Sprintf(quota, 5)))
+	require.Equal(t, 200, post(t, a))
+	require.Equal(t, 509, post(t, a))
+
+	_, body := get(t, a.Addrs().Control+"/metrics")
+	require.Contains(t, body, `weir_config_reloads_total{result="ok"} 2`)
+	require.Contains(t, body, `weir_config_reloads_total{result="failed"} 2`)
+}
+
+// TestAddrs: the block names every listener that is on, and a line that works.
+func TestAddrs(t *testing.T) {
+	a := start(t, "")
+	block := a.Addrs().String()
+	require.True(t, strings.HasPrefix(block, "weir ready\n  http     http://127.0.0.1:"), block)
+	for _, part := range []string{"\n  mqtt     mqtt://", "\n  coap     coap://", "\n  control  http://", "\n  nats     nats://", "/api/v1/pump/telemetry\n", "weir.up.>"} {
+		require.Contains(t, block, part)
+	}
+	require.NotContains(t, block, ":0\n")
+}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/weirgate/weir/bench/internal/load"
@@ -66,10 +67,15 @@ func wire(ctx context.Context, args []string) error {
 	return proc.Pin(append([]string{strconv.Itoa(client), self, driveVerb, "-core", strconv.Itoa(server)}, args...))
 }
 
-// build makes the released weir binary.
+// build makes the weir binary as it is released, in its own module: with the
+// versions that it is released with.
 func build(ctx context.Context, out string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "nomsgpack", "-trimpath", "-o", out,
-		"github.com/weirgate/weir/cmd/weir")
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/weirgate/weir").Output()
+	if err != nil {
+		return fmt.Errorf("where Weir's source is: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(root)),
+		"-tags", "nomsgpack", "-trimpath", "-o", out, "./cmd/weir")
 	cmd.Stderr = os.Stderr
 	return cmd.Run()
 }

@@ -85,17 +85,21 @@ func (s *Server) Addr() net.Addr {
 }
 
 // ErrNotListening says that Serve was called without a successful Listen, or
-// after Shutdown.
-var ErrNotListening = errors.New("coap: Serve needs a Listen before, and no Shutdown")
+// twice.
+var ErrNotListening = errors.New("coap: Serve needs a Listen before, and is called once")
 
-// Serve reads and answers until Shutdown, and then gives nil; or until the
-// socket fails, and then gives its error.
+// Serve reads and answers until Shutdown, and then gives nil, at once if that
+// came first; or until the socket fails, and then gives its error.
 func (s *Server) Serve() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.mu.Lock()
-	if s.sock == nil || s.closing || s.stop != nil {
+	if s.closing || s.sock == nil || s.stop != nil {
+		closing := s.closing
 		s.mu.Unlock()
 		cancel()
+		if closing {
+			return nil
+		}
 		return ErrNotListening
 	}
 	s.stop = cancel

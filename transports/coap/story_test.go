@@ -256,7 +256,7 @@ func TestShutdownAnswersWhatIsInHand(t *testing.T) {
 	require.NoError(t, <-down)
 	require.NoError(t, w.srv.Shutdown(t.Context()))
 	require.Len(t, w.store.stored(), 1)
-	require.ErrorIs(t, w.srv.Serve(), coap.ErrNotListening)
+	require.NoError(t, w.srv.Serve(), "a Serve that comes late has nothing to do")
 }
 
 func TestShutdownEndsWithItsContext(t *testing.T) {

@@ -63,13 +63,8 @@ func (h *Hosts) Peek(k Key, o Origin) Decision {
 	if r.policy == nil {
 		return Decision{}
 	}
-	var out outcome
 	r.segment.mu.Lock()
-	if w, fits := foresee(&r); fits {
-		out.Decision = w.decision(r.now, r.policy)
-	} else {
-		out = h.charge(&r)
-	}
+	out := h.peek(&r)
 	r.segment.mu.Unlock()
 	h.tell(&r, &out)
 	return out.Decision
@@ -174,16 +169,28 @@ func (h *Hosts) overflow(r *request) outcome {
 	return outcome{Decision: w.decision(r.now, r.policy)}
 }
 
-// foresee is the window that r would be charged to, and whether it fits. The
+// peek is charge without a charge. What it refuses it refuses by the very window
+// that it looked at: a second search for room might find some, and charge. The
 // segment is locked.
-func foresee(r *request) (window, bool) {
-	s, length := r.segment, r.policy.millis()
-	if e := s.find(r.key, r.tag); e != nil {
-		w := e.window(r.budget).at(r.now, length)
-		return w, w.used < r.policy.Quota
+func (h *Hosts) peek(r *request) outcome {
+	s, w := r.segment, window{start: r.now}
+	e := s.find(r.key, r.tag)
+	if e != nil {
+		w = e.window(r.budget).at(r.now, r.policy.millis())
 	}
-	shared := s.overflow[r.budget].at(r.now, length)
-	room := s.live < s.capacity || shared.used < r.policy.Quota ||
-		s.victim(r.now, r.policy, r.most) >= 0
-	return window{start: r.now}, room && r.policy.Quota > 0
+	switch {
+	case w.used >= r.policy.Quota:
+		return h.charge(r)
+	case e == nil && !s.admits(r):
+		s.requests++
+		return h.overflow(r)
+	}
+	return outcome{Decision: w.decision(r.now, r.policy)}
+}
+
+// admits tells whether a newcomer finds room, or a share of what is left to
+// those who do not.
+func (s *segment) admits(r *request) bool {
+	shared := s.overflow[r.budget].at(r.now, r.policy.millis())
+	return s.live < s.capacity || shared.used < r.policy.Quota || s.victim(r.now, r.policy, r.most) >= 0
 }

@@ -185,6 +185,32 @@ func TestWhereAllAreRefusedNewcomersShareOneBudget(t *testing.T) {
 	require.Equal(t, 3, admitted(h, stranger(200), 9), "there is room again")
 }
 
+// One of 200 could make room, but is not always among the few looked at. A peek
+// that misses it must not come upon it while it counts its refusal.
+func TestAPeekThatFindsNoRoomChargesNobody(t *testing.T) {
+	cfg := config(newClock())
+	cfg.MaxHosts = 200
+	h := newHosts(t, cfg)
+	for i := range 199 {
+		require.Equal(t, 3, admitted(h, stranger(i), 4))
+	}
+	h.Check(stranger(199), overHTTP)
+	for i := 1000; h.Stats().Overflowed < 4; i++ { // until the shared window is spent
+		h.Check(stranger(i), overHTTP)
+	}
+	before, refused := h.Stats(), 0
+	for i := range 200 {
+		if d := h.Peek(stranger(5000+i), overHTTP); d.Refused {
+			refused++
+		}
+	}
+	after := h.Stats()
+	require.Positive(t, refused)
+	require.Less(t, refused, 200, "the one is among those looked at now and then")
+	require.Equal(t, before.Evicted, after.Evicted)
+	require.EqualValues(t, refused, after.Overflowed-before.Overflowed)
+}
+
 func TestNoCheckAllocates(t *testing.T) {
 	c := newClock()
 	cfg := config(c)

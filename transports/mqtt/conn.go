@@ -1,9 +1,7 @@
 package mqtt
 
 import (
-	"errors"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,9 +63,6 @@ func newConn(s *Server, sock net.Conn) *conn {
 	c.room.L = &c.mu
 	return c
 }
-
-// errEnded is what mochi reads at the end; it goes nowhere from there.
-var errEnded = errors.New("mqtt: the connection has ended")
 
 // Read yields the next packets for mochi, handling all others meanwhile.
 func (c *conn) Read(b []byte) (int, error) {
@@ -154,73 +149,6 @@ func (c *conn) reply(head byte, r *transports.Refusal) transports.MQTTReply {
 	return a.Publish
 }
 
-// ending is why and how a connection ends.
-type ending struct {
-	code  byte // of DISCONNECT, MQTT 5 only; 0: none is sent
-	props packets.Properties
-	why   string // for events
-}
-
-// end ends the connection, the first time it is called, without blocking; the
-// connection's own goroutine writes what is left and closes.
-func (c *conn) end(e ending) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.endLocked(e)
-	return errEnded
-}
-
-// endLocked is end with mu held.
-func (c *conn) endLocked(e ending) {
-	if c.dead {
-		return
-	}
-	if e.code != 0 && c.terms.version == 5 {
-		c.put(c.terms.fit(packets.Packet{
-			FixedHeader: header(packets.Disconnect), ReasonCode: e.code, Properties: e.props,
-		}))
-	}
-	c.stop(e.why)
-}
-
-// stop makes every wait of the connection's goroutine return; mu is held.
-func (c *conn) stop(why string) {
-	if c.why == "" {
-		c.why = why
-	}
-	if !c.dead {
-		c.dead = true
-		_ = c.sock.SetReadDeadline(past)
-		c.room.Broadcast()
-	}
-}
-
-// refuse ends the connection as r's answer says, whatever the packet was.
-func (c *conn) refuse(r *transports.Refusal) error {
-	return c.end(ending{c.answer(r).Other.Code, explain(r), r.Kind.Title()})
-}
-
-// malformed ends a connection whose bytes are no MQTT.
-func (c *conn) malformed() error { return c.violation(malformedPacket) }
-
-// violation ends a connection that breaks the protocol, and counts it.
-func (c *conn) violation(code byte) error {
-	c.srv.counts.malformed.Add(1)
-	why := "protocol error"
-	if code == malformedPacket {
-		why = "malformed packet"
-	}
-	return c.end(ending{code: code, why: why})
-}
-
-// leave ends the connection as soon as nothing is owed to the client.
-func (c *conn) leave() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.leaving = true
-	_ = c.sock.SetReadDeadline(past)
-}
-
 // fill reads from the socket; total is how long the packet being read is, 0 if
 // that is not known.
 func (c *conn) fill(total int) error {
@@ -252,32 +180,6 @@ func (c *conn) ready() error {
 		_ = c.sock.SetReadDeadline(c.deadline)
 	}
 	return nil
-}
-
-// settleAll waits until nothing is owed, and says goodbye; mu is held.
-func (c *conn) settleAll() {
-	for c.acks.n > 0 && !c.dead {
-		c.room.Wait()
-	}
-	c.endLocked(goodbye())
-}
-
-// unreadable ends a connection that cannot be read any more.
-func (c *conn) unreadable(err error) error {
-	c.mu.Lock()
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		c.lost = true
-		c.stop("connection lost")
-	}
-	dead, leaving := c.dead, c.leaving
-	c.mu.Unlock()
-	switch {
-	case dead:
-		return errEnded
-	case leaving:
-		return nil
-	}
-	return c.end(ending{code: keepAliveTimeout, why: "keep alive timeout"})
 }
 
 // Close is how mochi ends the connection.

@@ -59,10 +59,19 @@ func (c *conn) lawful(pk *packets.Packet) byte {
 	if c.aliases == nil {
 		c.aliases = make(map[uint16]string)
 	}
-	if c.aliases[alias] != pk.TopicName {
-		c.aliases[alias] = strings.Clone(pk.TopicName)
+	if name := memorable(pk.TopicName); c.aliases[alias] != name {
+		c.aliases[alias] = strings.Clone(name)
 	}
 	return 0
+}
+
+// memorable is what is kept of a topic: one longer than any that leads somewhere
+// takes no memory.
+func memorable(topic string) string {
+	if len(topic) > 64 {
+		return "elsewhere"
+	}
+	return topic
 }
 
 // owe gives a PUBLISH its place among the acknowledgements. It is not new if it

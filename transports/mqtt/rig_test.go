@@ -230,7 +230,7 @@ func (l *logBuffer) String() string {
 func newRig(t testing.TB, change ...func(*mqtt.Config)) *rig {
 	r := &rig{
 		t: t, lists: &fakeLists{}, store: &fakeStore{}, presence: &presence{},
-		quota: &fakeQuota{left: 1 << 40, policy: &quota.Policy{
+		quota: &fakeQuota{left: 1 << 30, policy: &quota.Policy{
 			Name: "host", Quota: 10, Window: time.Minute, Profile: quota.ThingsBoard,
 		}},
 		clock: &clock{now: time.Unix(1_700_000_000, 0)}, log: &logBuffer{},

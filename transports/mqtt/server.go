@@ -12,6 +12,7 @@ import (
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/weirgate/weir/transports"
 )
@@ -209,7 +210,9 @@ func (s *Server) leave(c *conn) {
 		s.cfg.Presence.Disconnected(c.event(), why)
 	}
 	s.sessions.leave(c, c.keepFor, s.cfg.Now())
-	c.in, c.pass, c.aliases = inbox{}, nil, nil // mochi remembers c as long as the session
+	// mochi remembers c as long as the session: what it holds goes now.
+	c.in, c.pass, c.aliases = inbox{}, nil, nil
+	c.pk, c.msg = packets.Packet{}, transports.Message{}
 	if dirty {
 		s.Flush() // not to be remembered there either
 	}

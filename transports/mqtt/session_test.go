@@ -3,6 +3,7 @@ package mqtt_test
 import (
 	"context"
 	"errors"
+	"net"
 	"strconv"
 	"testing"
 	"time"
@@ -398,8 +399,9 @@ func TestMalformed(t *testing.T) {
 }
 
 func TestSlowReader_isGivenUp(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, func(cfg *mqtt.Config) { cfg.Listener = tightListener{cfg.Listener} })
 	c := r.join(5, "tok1", "c")
+	require.NoError(t, c.Conn.(*net.TCPConn).SetReadBuffer(4<<10))
 	// Each answer is longer than its question: the sockets' buffers fill, then
 	// the server's own.
 	bad := publish(5, 1, 1, telemetry, `x`)
@@ -412,4 +414,15 @@ func TestSlowReader_isGivenUp(t *testing.T) {
 	}()
 	eventually(t, "given up", func() bool { return r.srv.Stats().Connections == 0 })
 	require.Equal(t, "-dev1/c: does not read", r.presence.list()[1])
+}
+
+// tightListener gives its sockets small buffers, so that a few answers fill them.
+type tightListener struct{ net.Listener }
+
+func (l tightListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return c, c.(*net.TCPConn).SetWriteBuffer(4 << 10)
 }

@@ -21,6 +21,8 @@ type cpuCase struct {
 	dial     func(netip.AddrPort) load.Dialer
 	warm     time.Duration
 	announce string // how its command line is told
+	// admitted, if set, is how many requests the server itself says it took.
+	admitted func(*proc.Server) (int, error)
 }
 
 // atOnce is patience with a server that keeps nobody waiting: what it has not
@@ -43,36 +45,47 @@ func (b *bench) cost(c cpuCase) (sample, error) {
 	if err := fleet.Add(c.devices, c.dial(c.addr(server))); err != nil {
 		return 0, fmt.Errorf("%w\n%s", err, server.Log())
 	}
-	if c.warm > 0 {
-		if _, err := fleet.Run(c.warm); err != nil {
+	var warm load.Counts
+	if c.warm > 0 { // else the first burst is part of what is measured
+		if warm, err = fleet.Run(c.warm); err != nil {
 			return 0, fmt.Errorf("%w\n%s", err, server.Log())
 		}
 	}
-	return b.costOf(server, fleet)
+	cost, answered, err := b.costOf(server, fleet)
+	if err != nil || c.admitted == nil {
+		return cost, err
+	}
+	admitted, err := c.admitted(server)
+	if err == nil && admitted < warm.Answered+answered {
+		err = fmt.Errorf("%d requests were answered and %d admitted: something else was measured",
+			warm.Answered+answered, admitted)
+	}
+	return cost, err
 }
 
-// costOf is the cost of an operation in microseconds over one window.
-func (b *bench) costOf(server *proc.Server, fleet *load.Fleet) (sample, error) {
+// costOf is the cost of an operation in microseconds over one window, and how
+// many there were.
+func (b *bench) costOf(server *proc.Server, fleet *load.Fleet) (cost sample, answered int, err error) {
 	before, err := server.CPU()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	counts, err := fleet.Run(b.window)
 	if err != nil {
-		return 0, fmt.Errorf("%w\n%s", err, server.Log())
+		return 0, 0, fmt.Errorf("%w\n%s", err, server.Log())
 	}
 	after, err := server.CPU()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if counts.Answered == 0 {
-		return 0, fmt.Errorf("nothing was answered\n%s", server.Log())
+		return 0, 0, fmt.Errorf("nothing was answered\n%s", server.Log())
 	}
 	used := after - before
-	cost := float64(used.Nanoseconds()) / 1e3 / float64(counts.Answered)
+	cost = sample(float64(used.Nanoseconds()) / 1e3 / float64(counts.Answered))
 	b.say("    %.2f µs; %.0f/s, %.0f %% of the core, %d unanswered windows",
 		cost, counts.PerSecond(), 100*used.Seconds()/counts.Elapsed.Seconds(), counts.Lost)
-	return sample(cost), nil
+	return cost, counts.Answered, nil
 }
 
 // weirConfig is Weir with its host quota on and out of the way, every listener
@@ -108,8 +121,9 @@ func (b *bench) weirCost(c cpuCase, protocol string) (sample, error) {
 	c.announce = "weir"
 	c.command = proc.Command{
 		Args:      []string{b.self, peerVerb, "weir", "-config", file},
-		Announces: []string{protocol},
+		Announces: []string{protocol, "control"},
 	}
+	c.admitted = func(s *proc.Server) (int, error) { return admitted(s.Addr("control"), protocol) }
 	c.addr = func(s *proc.Server) netip.AddrPort { return s.Addr(protocol) }
 	return b.cost(c)
 }

@@ -210,7 +210,7 @@ func (b *Bus) ClientURL() string {
 	return b.conn.ConnectedUrlRedacted()
 }
 
-// FsyncCost is what writing and fsyncing 4 KiB cost at Open, the median of
+// FsyncCost is what appending 4 KiB to a file and fsyncing it cost at Open, the median of
 // some; 0 with Config.URL.
 func (b *Bus) FsyncCost() time.Duration { return b.fsync }
 

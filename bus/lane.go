@@ -16,8 +16,11 @@ const (
 	maxBatch = 1000
 	// maxBatchBytes keeps a batch's time on a slow disk well under the timeout.
 	maxBatchBytes = 8 << 20
-	// crossover is the fewest messages that are worth an atomic batch; fewer
-	// go singly, one behind the other. See BenchmarkCrossover.
+	// crossover is the fewest messages that are worth an atomic batch; fewer go
+	// singly, one behind the other. BenchmarkCrossover, together against singly,
+	// where a message alone takes 0.16 ms: 10 messages 2.4 against 1.6 ms, 15
+	// 2.5 against 2.3, 20 2.6 against 3.2. A slower fsync moves it down (a batch is
+	// four of them), but then either is slow.
 	crossover = 20
 )
 

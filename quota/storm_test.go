@@ -102,6 +102,8 @@ func TestAStormThroughWindowsAndReloads(t *testing.T) {
 	h := newHosts(t, cfg)
 	var asked, reported atomic.Uint64
 	var reloads atomic.Uint32
+	admitted(h, stranger(0), 4) // one spell is on, however the storm is scheduled
+	asked.Add(4)
 	beside := func(which int) {
 		if which == 0 {
 			c.move(time.Duration(rand.IntN(3000)-300) * time.Millisecond)

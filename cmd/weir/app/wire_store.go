@@ -37,8 +37,10 @@ func record(m *transports.Message) bus.Record {
 // classify is what an error of the bus means for a device.
 func classify(err error) transports.RefusalKind {
 	switch {
-	case errors.Is(err, bus.ErrAway), errors.Is(err, bus.ErrFull), errors.Is(err, bus.ErrClosed):
+	case errors.Is(err, bus.ErrAway), errors.Is(err, bus.ErrFull):
 		return transports.StoreAway
+	case errors.Is(err, bus.ErrClosed):
+		return transports.ShuttingDown
 	case errors.Is(err, bus.ErrNoService):
 		return transports.NoService
 	case errors.Is(err, bus.ErrTimeout), errors.Is(err, context.DeadlineExceeded):

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
 
@@ -320,4 +322,29 @@ func postFrom(t *testing.T, g *gateway, addr string) int {
 	require.NoError(t, err)
 	resp.Body.Close()
 	return resp.StatusCode
+}
+
+// kept is what stored is, but asks for no more than there is, and so waits for
+// nothing.
+func kept(t *testing.T, conn *nats.Conn, stream string) []jetstream.Msg {
+	t.Helper()
+	js, err := jetstream.New(conn)
+	require.NoError(t, err)
+	s, err := js.Stream(t.Context(), stream)
+	require.NoError(t, err)
+	left := int(s.CachedInfo().State.Msgs)
+	consumer, err := s.OrderedConsumer(t.Context(), jetstream.OrderedConsumerConfig{})
+	require.NoError(t, err)
+	all := make([]jetstream.Msg, 0, left)
+	for ; left > 0; left = cap(all) - len(all) {
+		batch, err := consumer.Fetch(min(500, left), jetstream.FetchMaxWait(patience))
+		require.NoError(t, err)
+		before := len(all)
+		for m := range batch.Messages() {
+			all = append(all, m)
+		}
+		require.NoError(t, batch.Error())
+		require.Greater(t, len(all), before, "the stream says %d messages", cap(all))
+	}
+	return all
 }

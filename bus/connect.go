@@ -2,7 +2,9 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -184,10 +186,19 @@ func redacted(urls string) string {
 	return strings.Join(list, ",")
 }
 
+// cause is what the network said, without the addresses that net repeats.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return op.Err
+	}
+	return err
+}
+
 // redactedError is an error of nats.go in one line; one of a URL repeats the
 // URL, and is not shown.
 func redactedError(err error) string {
-	text := strings.ReplaceAll(err.Error(), "\n", " ")
+	text := strings.ReplaceAll(cause(err).Error(), "\n", " ")
 	if strings.Contains(text, "parse ") {
 		return "expected nats://HOST:PORT"
 	}

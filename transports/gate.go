@@ -188,7 +188,7 @@ func (g *Gate) Identify(token string) (*devices.Device, Refusal) {
 	case errors.Is(err, devices.ErrFull):
 		return nil, Refusal{Kind: DirectoryFull}
 	case errors.Is(err, devices.ErrName):
-		return nil, Refusal{Kind: NameTooLong}
+		return nil, Refusal{Kind: NameTooLong, Detail: "a token has 1 to 512 bytes of UTF-8 without control characters"}
 	case errors.Is(err, devices.ErrUnknown):
 		return nil, Refusal{Kind: BadCredentials}
 	}

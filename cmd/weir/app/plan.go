@@ -1,6 +1,8 @@
 package app
 
 import (
+	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/weirgate/weir/bus"
@@ -86,8 +88,38 @@ func busConfig(c *config.NATS) *bus.Config {
 	return b
 }
 
-// Check says what New would say of a configuration, and makes nothing.
-func Check(loaded *config.Loaded) error {
-	_, err := newPlan(loaded)
-	return err
+// Load is config.Load, whose faults are told together with those that only the
+// rooms can see: what it returns without an error, New takes.
+func Load(src *config.Source) (*config.Loaded, error) {
+	loaded, err := config.Load(src)
+	rest := loaded
+	var known, more *config.FaultsError
+	if errors.As(err, &known) {
+		rest = known.Rest
+	}
+	if rest == nil {
+		return nil, err
+	}
+	if _, err := newPlan(rest); !errors.As(err, &more) {
+		more = &config.FaultsError{}
+	}
+	if known == nil {
+		known = &config.FaultsError{}
+	}
+	all := union(known.Faults, more.Faults)
+	if len(all) > 0 {
+		return nil, config.NewFaultsError(all)
+	}
+	return loaded, nil
+}
+
+// union is a and those of b whose key a does not name.
+func union(a, b []config.Fault) []config.Fault {
+	all := slices.Clone(a)
+	for _, f := range b {
+		if !slices.ContainsFunc(a, func(k config.Fault) bool { return k.Path == f.Path }) {
+			all = append(all, f)
+		}
+	}
+	return all
 }

@@ -107,7 +107,7 @@ func (b *Bus) watch() []nats.Option {
 			b.maxPayload.Store(nc.MaxPayload())
 			b.link.setUp(true)
 			if b.server == nil {
-				b.cfg.Log.Info("nats.url: connected again", "url", nc.ConnectedUrlRedacted())
+				b.cfg.Log.Info("nats.url: connected again", "url", redacted(nc.ConnectedUrl()))
 			}
 		}),
 	}
@@ -168,7 +168,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// redacted is a list of URLs without passwords.
+// redacted is a list of URLs without users, passwords and tokens.
 func redacted(urls string) string {
 	list := strings.Split(urls, ",")
 	for i, text := range list {

@@ -117,7 +117,7 @@ type Admission struct {
 func (g *Gate) Admit(t Transport, h Host) Admission {
 	switch g.verdict(h) {
 	case hostlist.Allowed:
-		g.counts.add(t, admitted)
+		g.counts.add(t, welcome(h))
 		return Admission{}
 	case hostlist.Denied:
 		return g.deny(t, h)
@@ -129,6 +129,14 @@ func (g *Gate) Admit(t Transport, h Host) Admission {
 // for a listener that turns a host away before its first request, and for a
 // session whose host has been denied since.
 func (g *Gate) Denied(h Host) bool { return g.verdict(h) == hostlist.Denied }
+
+// welcome is how a request that no quota is asked about is counted.
+func welcome(h Host) verdict {
+	if h.Addr.IsValid() {
+		return admitted
+	}
+	return uncounted
+}
 
 // verdict is what the lists say of h; a Host that is nobody's is not counted.
 func (g *Gate) verdict(h Host) hostlist.Verdict {
@@ -161,7 +169,7 @@ func (g *Gate) AdmitDatagram(t Transport, h Host, token string) (*devices.Device
 	}
 	dev, r := g.Identify(token)
 	if !counted {
-		g.counts.add(t, admitted)
+		g.counts.add(t, welcome(h))
 		return dev, Admission{Refusal: r}
 	}
 	check := g.cfg.Quota.Check

@@ -113,7 +113,9 @@ func overQuota(d quota.Decision) Refusal {
 		r.Kind = CostTooHigh
 		return r
 	}
-	r.Wait = spread(ceilSeconds(d.Wait()))
+	if d.Policy.Quota > 0 {
+		r.Wait = spread(ceilSeconds(d.Wait()))
+	}
 	return r
 }
 

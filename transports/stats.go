@@ -9,11 +9,12 @@ const (
 	admitted verdict = iota
 	refused
 	denied
+	uncounted // let in for nobody: see Host
 
 	numVerdicts = iota
 )
 
-var verdictNames = [numVerdicts]string{admitted: "admitted", refused: "refused", denied: "denied"}
+var verdictNames = [numVerdicts]string{admitted: "admitted", refused: "refused", denied: "denied", uncounted: "uncounted"}
 
 // counters counts admissions, a cache line a transport.
 type counters [numTransports]struct {
@@ -24,7 +25,7 @@ type counters [numTransports]struct {
 func (c *counters) add(t Transport, v verdict) { c[t].n[v].Add(1) }
 
 // AdmissionCount is how many requests of a transport ended with a verdict
-// (admitted, refused, denied) since the start.
+// (admitted, refused, denied, uncounted) since the start.
 type AdmissionCount struct {
 	Transport, Verdict string
 	Count              uint64

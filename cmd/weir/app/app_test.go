@@ -146,6 +146,7 @@ func TestLoadTellsAllFaultsAtOnce(t *testing.T) {
 		{"a room's alone", "quota: {host: {blacklist: 10.0.0.300}}", []string{":1: quota.host.blacklist[0]: "}},
 		{"both", "quota:\n  host:\n    blacklist: 10.0.0.300\n    limit: many\n", []string{":3: quota.host.blacklist[0]: ", ":4: quota.host.limit: "}},
 		{"one key that both refuse", "quota:\n  host:\n    intervalMs: 5\n    ttlMs: 1\n", []string{":4: quota.host.ttlMs: "}},
+		{"a device", "devices:\n  list:\n    - device: pump\n      token: " + strings.Repeat("x", 600), []string{":4: devices.list[0].token: "}},
 		{"no YAML", "quota: [", []string{"is not YAML"}},
 	}
 	for _, tt := range tests {

@@ -33,11 +33,12 @@ func newPlan(loaded *config.Loaded) (*plan, error) {
 	faults = append(faults, bad...)
 	p.deny, bad = entries(loaded, "quota.host.blacklist", c.Quota.Host.Blacklist)
 	faults = append(faults, bad...)
-	if err := config.NewFaultsError(faults); err != nil {
-		return nil, err
-	}
 	for _, d := range c.Devices.List {
 		p.listed = append(p.listed, devices.Listed{Account: d.Account, Device: d.Device, Token: d.Token})
+	}
+	faults = append(faults, deviceFaults(loaded, p.listed)...)
+	if err := config.NewFaultsError(faults); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
@@ -63,6 +64,24 @@ func entries(loaded *config.Loaded, path string, texts []string) ([]hostlist.Ent
 		all = append(all, e)
 	}
 	return all, faults
+}
+
+// deviceFaults is what the directory would refuse of a list.
+func deviceFaults(loaded *config.Loaded, listed []devices.Listed) []config.Fault {
+	_, err := devices.New(&devices.Config{List: listed})
+	joined, several := err.(interface{ Unwrap() []error })
+	errs := []error{err}
+	if several {
+		errs = joined.Unwrap()
+	}
+	var faults []config.Fault
+	for _, err := range errs {
+		var f *devices.Fault
+		if errors.As(err, &f) {
+			faults = append(faults, loaded.Fault("devices."+f.Path, f.Problem))
+		}
+	}
+	return faults
 }
 
 // busConfig is the store's part of a configuration.

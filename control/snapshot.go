@@ -10,13 +10,15 @@ type Snapshot struct {
 	TurnedAway  []TurnedAwayCount // weir_connections_refused_total
 	Malformed   map[string]uint64 // weir_malformed_total, by transport
 	Panics      map[string]uint64 // weir_panics_total, by transport
+	Dropped     map[string]uint64 // weir_dropped_total, by transport
 
-	QuotaHosts     int    // weir_quota_hosts, in the table now
-	QuotaSpells    int    // weir_quota_spells, hosts exceeding now
-	QuotaEvictions uint64 // weir_quota_evictions_total, hosts given up for maxHosts
+	QuotaHosts      int    // weir_quota_hosts, in the table now
+	QuotaSpells     int    // weir_quota_spells, hosts exceeding now
+	QuotaEvictions  uint64 // weir_quota_evictions_total, hosts given up for maxHosts
+	QuotaOverflowed uint64 // weir_quota_overflowed_total, requests of hosts that found no room
 
 	StoreSeconds    Histogram // weir_store_seconds, from Submit to the store's answer
-	UplinkQueue     int       // weir_uplink_queue, messages not yet answered
+	UplinkQueue     int       // weir_uplink_queue, messages waiting for the next batch
 	UplinkCommitted uint64    // weir_uplink_committed_total, messages stored
 	UplinkRefused   uint64    // weir_uplink_refused_total, messages not taken or not stored
 	UplinkDead      uint64    // weir_uplink_dead_total, messages put into WEIR_DEAD

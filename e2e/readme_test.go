@@ -210,7 +210,8 @@ func TestReadmeReady(t *testing.T) {
 	require.NotEmpty(t, shown)
 	g := sample(t)
 	ports := regexp.MustCompile(`:\d+`)
-	printed := ports.ReplaceAllString(g.log.String(), ":0")
+	printed := strings.ReplaceAll(g.log.String(), g.Config, "weir.yaml")
+	printed = ports.ReplaceAllString(printed, ":0")
 	for l := range strings.SplitSeq(strings.TrimSpace(shown), "\n") {
 		require.Contains(t, printed, ports.ReplaceAllString(l, ":0"))
 	}

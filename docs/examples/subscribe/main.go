@@ -44,6 +44,9 @@ func subscribe(url, subject string, count int) error {
 	if err := conn.Flush(); err != nil { // the server has it now: nothing is missed
 		return err
 	}
+	if err := conn.LastError(); err != nil { // such as a subject that is not allowed
+		return fmt.Errorf("%s: %w", subject, err)
+	}
 	fmt.Fprintln(os.Stderr, "listening on", subject)
 	for n := 0; count == 0 || n < count; n++ {
 		m, err := messages.NextMsgWithContext(ctx)

@@ -24,10 +24,14 @@ type dataDir struct {
 }
 
 // openDataDir creates path if need be, makes it private, locks it and checks
-// its format. Every error names the directory and is one line.
+// its format. A folder that holds something else is left alone. Every error
+// names the directory and is one line.
 func openDataDir(path string) (*dataDir, error) {
 	d := &dataDir{path: path}
 	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, d.fault(err)
+	}
+	if err := d.checkOurs(); err != nil {
 		return nil, d.fault(err)
 	}
 	if err := os.Chmod(path, 0o700); err != nil {
@@ -45,6 +49,32 @@ func openDataDir(path string) (*dataDir, error) {
 		return nil, d.fault(err)
 	}
 	return d, nil
+}
+
+// early are the files that may be there before the format is: of a start that
+// was cut short, and of a file system's root.
+var early = []string{"format", "lock", "probe", "lost+found"}
+
+// checkOurs refuses a folder that has no format and is not empty: it is
+// somebody's, and mistyped.
+func (d *dataDir) checkOurs() error {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return err
+	}
+	foreign := ""
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case name == "format":
+			return nil
+		case !slices.Contains(early, name):
+			foreign = name
+		}
+	}
+	if foreign != "" {
+		return fmt.Errorf("holds %q and is no data directory of weir's: choose a new or an empty one", foreign)
+	}
+	return nil
 }
 
 // fault names the directory in an error of it.

@@ -95,6 +95,27 @@ func TestDirectoryIsPrivateAndLocked(t *testing.T) {
 	require.NoError(t, second.Ready())
 }
 
+// TestAFolderOfOthersIsLeftAlone: a mistyped directory loses neither its files
+// nor its mode; what an earlier, cut off start left is no obstacle.
+func TestAFolderOfOthersIsLeftAlone(t *testing.T) {
+	cfg := embeddedConfig(t)
+	require.NoError(t, os.Mkdir(cfg.Embedded.Dir, 0o755))
+	letter := filepath.Join(cfg.Embedded.Dir, "letter")
+	require.NoError(t, os.WriteFile(letter, []byte("dear"), 0o644))
+	_, err := bus.Open(t.Context(), cfg)
+	require.ErrorContains(t, err, `holds "letter" and is no data directory of weir's`)
+	entries, err := os.ReadDir(cfg.Embedded.Dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	info, err := os.Stat(cfg.Embedded.Dir)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o755), info.Mode().Perm())
+
+	require.NoError(t, os.Remove(letter))
+	require.NoError(t, os.WriteFile(filepath.Join(cfg.Embedded.Dir, "lock"), nil, 0o600))
+	require.NoError(t, openBus(t, cfg).Ready())
+}
+
 // TestKeptOverRestart closes the bus and finds the messages in the next, under
 // a new limit.
 func TestKeptOverRestart(t *testing.T) {

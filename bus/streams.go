@@ -124,7 +124,7 @@ func streamFault(name string, err error) error {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 		err = errors.New("this NATS has no JetStream: enable it for weir's account")
 	case errors.Is(err, context.DeadlineExceeded):
-		err = errors.New("JetStream does not answer")
+		err = errors.New("JetStream does not answer: is it up, and may this user manage streams?")
 	}
 	return fmt.Errorf("nats: stream %s: %w", name, err)
 }

@@ -247,7 +247,7 @@ devices:
 	for path, want := range map[string]string{
 		"quota":                   "weir.yaml:2",
 		"quota.host":              "weir.yaml:3",
-		"quota.host.limit":        "default",
+		"quota.host.limit":        config.DefaultPlace,
 		"quota.host.whitelist":    "weir.yaml:4",
 		"quota.host.whitelist[0]": "weir.yaml:5",
 		"quota.host.whitelist[1]": "weir.yaml:7",
@@ -257,10 +257,10 @@ devices:
 		"devices.list[0]":         "weir.yaml:12",
 		"devices.list[0].account": "weir.yaml:12",
 		"devices.list[0].token":   "weir.yaml:13",
-		"control":                 "default",
-		"no.such[1].key":          "default",
+		"control":                 config.DefaultPlace,
+		"no.such[1].key":          config.DefaultPlace,
 		"":                        "weir.yaml:2",
-		"[":                       "default",
+		"[":                       config.DefaultPlace,
 	} {
 		require.Equal(t, want, l.At(path), path)
 	}

@@ -222,6 +222,8 @@ func TestRules(t *testing.T) {
 			`weir.yaml:9: devices.list[5].device: "` + strings.Repeat("n", 64) + `"… is too long; expected a name of 1 to 512 bytes`,
 			`weir.yaml:10: devices.list[6]."token…": unknown key; expected account, device or token`,
 			"weir.yaml:10: devices.list[6].token: is empty or missing; expected the device's token"}},
+		{"copies of the embedded", "nats: {up: {replicas: 3}}", []string{
+			"weir.yaml:1: nats.up.replicas: 3 copies need a cluster; expected 1 with the embedded NATS, or nats.url"}},
 		{"certificate without key", "nats:\n  url: nats://a\n  tls:\n    cert: c.pem", []string{
 			"weir.yaml:4: nats.tls.key: is empty while cert is set; expected the certificate's key file"}},
 		{"key without certificate", "nats:\n  embedded:\n    tls: {key: k.pem}", []string{
@@ -305,7 +307,7 @@ func TestFaultsOfManyRooms(t *testing.T) {
 		l.Fault("control.listen", "is in use"), l.Fault("quota.host.whitelist[1]", "is odd"), {Place: "weir.yaml", Problem: "is odd"},
 	}
 	err := config.NewFaultsError(faults)
-	require.EqualError(t, err, "weir.yaml: is odd\nweir.yaml:2: quota.host.whitelist[1]: is odd\ndefault: control.listen: is in use")
+	require.EqualError(t, err, "weir.yaml: is odd\nweir.yaml:2: quota.host.whitelist[1]: is odd\nbuilt-in default: control.listen: is in use")
 	require.Equal(t, "is in use", faults[0].Problem, "the caller's order is left alone")
 	var fe *config.FaultsError
 	require.True(t, errors.As(err, &fe))

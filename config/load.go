@@ -34,7 +34,7 @@ type Loaded struct {
 }
 
 // DefaultPlace is the place of what nobody wrote.
-const DefaultPlace = "default"
+const DefaultPlace = "built-in default"
 
 // Load reads a configuration. The error, if any, is a *FaultsError with every
 // fault there is. It is safe for concurrent use.

@@ -155,6 +155,9 @@ func (r *rules) nats(n *NATS) {
 		r.fault("nats.embedded.dir", "is empty; expected a folder, such as ./weir-data")
 	}
 	r.users(n.Embedded.Users)
+	if n.URL == "" && n.Up.Replicas > 1 && !r.anyBad("nats.url", "nats.up.replicas") {
+		r.fault("nats.up.replicas", strconv.Itoa(n.Up.Replicas)+" copies need a cluster; expected 1 with the embedded NATS, or nats.url")
+	}
 	switch {
 	case r.anyBad("nats.url"):
 	case n.URL == "":

@@ -74,9 +74,12 @@ func serve(ctx context.Context, path string, out io.Writer) error {
 		return err
 	}
 	if err := gateway.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before it was ready
+		}
 		return err
 	}
-	fmt.Fprint(out, gateway.Addrs())
+	fmt.Fprint(out, gateway.Ready(src.Path))
 	endReloads := triggers.reload(ctx, gateway)
 	select {
 	case <-ctx.Done():

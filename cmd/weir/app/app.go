@@ -121,6 +121,7 @@ func (a *App) Start(ctx context.Context) error {
 			return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 		}
 	}
+	a.reloads.last.Store(a.clock.Now().Unix())
 	a.control.SetReady()
 	a.undo.push("readiness", closeBound, closeRest, func(context.Context) error {
 		a.control.SetStopping()

@@ -270,10 +270,13 @@ func TestReload(t *testing.T) {
 	require.Contains(t, body, `weir_config_reloads_total{result="failed"} 2`)
 }
 
-// TestAddrs: the block names every listener that is on, and a line that works.
-func TestAddrs(t *testing.T) {
-	a := start(t, "")
-	block := a.Addrs().String()
+// TestReadyBlock: it names every listener that is on, what is limited, and a
+// line that works.
+func TestReadyBlock(t *testing.T) {
+	a := start(t, "quota: {host: {enabled: true, limit: 7}}")
+	block := a.Ready("weir.yaml")
+	require.Contains(t, block, "\n  config   weir.yaml\n  quota    7 requests in 1m0s for each host\n")
+	require.Contains(t, start(t, "").Ready(""), "\n  config   none, built-in defaults\n  quota    off, no host is limited\n")
 	require.True(t, strings.HasPrefix(block, "weir ready\n  http     http://127.0.0.1:"), block)
 	for _, part := range []string{"\n  mqtt     mqtt://", "\n  coap     coap://", "\n  control  http://", "\n  nats     nats://", "/api/v1/pump/telemetry\n", "weir.up.>"} {
 		require.Contains(t, block, part)

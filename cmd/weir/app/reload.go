@@ -10,7 +10,7 @@ import (
 // reloads counts what became of reloads.
 type reloads struct {
 	ok, failed atomic.Uint64
-	last       atomic.Int64 // Unix seconds of the last that was applied
+	last       atomic.Int64 // Unix seconds of the last that was applied, the start's included
 }
 
 // Reload puts what a running gateway can change into force: limits, lists, the
@@ -64,7 +64,7 @@ func (a *App) tellReload(loaded *config.Loaded) {
 	}
 	changed := config.Changed(a.current.Config, loaded.Config)
 	a.log.Info("configuration reloaded", "changed", strings.Join(changed, " "))
-	if wait := config.Restart(a.loaded.Config, loaded.Config); len(wait) > 0 {
+	if wait := config.Restart(a.current.Config, loaded.Config); len(wait) > 0 {
 		a.log.Warn("these changes wait for a restart", "keys", strings.Join(wait, " "))
 	}
 }

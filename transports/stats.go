@@ -9,11 +9,12 @@ const (
 	admitted verdict = iota
 	refused
 	denied
+	limited
 
 	numVerdicts = iota
 )
 
-var verdictNames = [numVerdicts]string{admitted: "admitted", refused: "refused", denied: "denied"}
+var verdictNames = [numVerdicts]string{admitted: "admitted", refused: "refused", denied: "denied", limited: "limited"}
 
 // counters counts admissions, a cache line a transport.
 type counters [numTransports]struct {
@@ -24,7 +25,8 @@ type counters [numTransports]struct {
 func (c *counters) add(t Transport, v verdict) { c[t].n[v].Add(1) }
 
 // AdmissionCount is how many requests of a transport ended with a verdict
-// (admitted, refused, denied) since the start.
+// since the start: admitted by list and host quota, refused by the host quota,
+// denied by a list, or limited: admitted, and then refused by another policy.
 type AdmissionCount struct {
 	Transport, Verdict string
 	Count              uint64

@@ -202,12 +202,12 @@ func (b *Bus) Ready() error {
 }
 
 // ClientURL is where subscribers connect: the embedded server's real address, or the
-// server of Config.URL that is connected now, without its password.
+// server of Config.URL that is connected now, without user, password or token.
 func (b *Bus) ClientURL() string {
 	if b.server != nil {
 		return b.server.current.Load().ClientURL()
 	}
-	return b.conn.ConnectedUrlRedacted()
+	return redacted(b.conn.ConnectedUrl())
 }
 
 // FsyncCost is what appending 4 KiB to a file and fsyncing it cost at Open, the median of

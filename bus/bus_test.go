@@ -99,7 +99,7 @@ func TestEvents(t *testing.T) {
 	for i, m := range msgs {
 		require.Equal(t, strconv.Itoa(i), string(m.Data))
 		require.Equal(t, "weir.events.exceeded", m.Subject)
-		require.Equal(t, "application/cloudevents+json", m.Header.Get("Content-Type"))
+		require.Equal(t, "application/cloudevents+json", m.Header.Get("content-type"))
 	}
 }
 

@@ -2,7 +2,9 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -105,7 +107,7 @@ func (b *Bus) watch() []nats.Option {
 			b.maxPayload.Store(nc.MaxPayload())
 			b.link.setUp(true)
 			if b.server == nil {
-				b.cfg.Log.Info("nats.url: connected again", "url", nc.ConnectedUrlRedacted())
+				b.cfg.Log.Info("nats.url: connected again", "url", redacted(nc.ConnectedUrl()))
 			}
 		}),
 	}
@@ -166,7 +168,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// redacted is a list of URLs without passwords.
+// redacted is a list of URLs without users, passwords and tokens.
 func redacted(urls string) string {
 	list := strings.Split(urls, ",")
 	for i, text := range list {
@@ -184,10 +186,19 @@ func redacted(urls string) string {
 	return strings.Join(list, ",")
 }
 
+// cause is what the network said, without the addresses that net repeats.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return op.Err
+	}
+	return err
+}
+
 // redactedError is an error of nats.go in one line; one of a URL repeats the
 // URL, and is not shown.
 func redactedError(err error) string {
-	text := strings.ReplaceAll(err.Error(), "\n", " ")
+	text := strings.ReplaceAll(cause(err).Error(), "\n", " ")
 	if strings.Contains(text, "parse ") {
 		return "expected nats://HOST:PORT"
 	}

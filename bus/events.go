@@ -22,6 +22,10 @@ const (
 // eventType is the content type of CloudEvents' structured JSON.
 const eventType = "application/cloudevents+json"
 
+// headEventType is how CloudEvents' NATS binding and contract section 5 write
+// it; NATS tells apart what differs in case.
+const headEventType = "content-type"
+
 type event struct {
 	name string
 	body []byte
@@ -88,8 +92,8 @@ func (p *publisher) publish(ctx context.Context, e event) bool {
 	m := &nats.Msg{
 		Subject: prefixEvents + "." + string(AppendToken(nil, e.name)), Data: e.body,
 		Header: nats.Header{
-			headType:  {eventType},
-			headMsgID: {p.prefix + strconv.FormatUint(p.number, 36)},
+			headEventType: {eventType},
+			headMsgID:     {p.prefix + strconv.FormatUint(p.number, 36)},
 		},
 	}
 	wait := eventPause

@@ -233,7 +233,7 @@ func TestSubscriberReads(t *testing.T) {
 		require.NoError(t, err)
 		m, err := s.GetLastMsgForSubject(t.Context(), "weir.events.offenders")
 		require.NoError(t, err)
-		require.Equal(t, "application/cloudevents+json", m.Header.Get("Content-Type"))
+		require.Equal(t, "application/cloudevents+json", m.Header.Get("content-type"))
 	})
 	t.Run("list", func(t *testing.T) {
 		names := js.StreamNames(t.Context())

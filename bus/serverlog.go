@@ -12,6 +12,9 @@ func (l *serverLog) Fatalf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
 	if listen && len(v) > 1 {
 		text = fmt.Sprint(v[1:]...)
+		if err, ok := v[1].(error); ok {
+			text = cause(err).Error()
+		}
 	}
 	l.fatal.CompareAndSwap(nil, &fatalLine{strings.ReplaceAll(text, "\n", " "), listen})
 }

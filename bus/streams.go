@@ -119,6 +119,8 @@ func streamFault(name string, err error) error {
 	switch {
 	case errors.As(err, &api) && api.ErrorCode == 10065: // subjects overlap with an existing stream
 		err = errors.New("another stream keeps its subjects: delete that or use another NATS account")
+	case errors.As(err, &api) && api.ErrorCode == codeStorageFull:
+		err = errors.New("it may not grow so large here: lower nats.up.maxBytes or give JetStream more storage")
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 		err = errors.New("this NATS has no JetStream: enable it for weir's account")
 	case errors.Is(err, context.DeadlineExceeded):

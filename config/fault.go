@@ -30,7 +30,12 @@ func (f Fault) String() string {
 
 // FaultsError is every fault of a configuration, sorted: the file's by line,
 // then the environment's, then those of defaults. There is at least one.
-type FaultsError struct{ Faults []Fault }
+type FaultsError struct {
+	Faults []Fault
+	// Rest is what could be read, with defaults in the place of what could not,
+	// so that rooms can look for more faults in it; nil if nothing could.
+	Rest *Loaded
+}
 
 // maxFaultLines bounds how many faults are told at once.
 const maxFaultLines = 100

@@ -82,6 +82,10 @@ func load(doc *document, environ []string) (*Loaded, error) {
 		r.faults = append(r.faults, check.check()...)
 	}
 	if err := NewFaultsError(r.faults); err != nil {
+		var all *FaultsError
+		if errors.As(err, &all) && doc.problem.text == "" && !r.stopped {
+			all.Rest = l
+		}
 		return nil, err
 	}
 	return l, nil

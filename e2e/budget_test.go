@@ -114,17 +114,18 @@ func TestALiveSessionEnds(t *testing.T) {
 		g := start(t, generous)
 		goodbye := make(chan *paho.Disconnect, 1)
 		client := connectV5(t, g, "pump", func(d *paho.Disconnect) { goodbye <- d })
-		for n := 0; n < 9; n++ {
-			ack, err := client.Publish(t.Context(), &paho.Publish{
-				QoS: 1, Topic: "v1/devices/me/telemetry", Payload: []byte(`{"n":1}`),
-			})
-			require.NoError(t, err)
-			require.Less(t, ack.ReasonCode, byte(0x80))
+		reading := &paho.Publish{QoS: 1, Topic: "v1/devices/me/telemetry", Payload: []byte(`{"n":1}`)}
+		acked := 0
+		for ctx, cancel := context.WithTimeout(t.Context(), patience); ; acked++ {
+			defer cancel()
+			if ack, err := client.Publish(ctx, reading); err != nil {
+				break
+			} else {
+				require.Less(t, ack.ReasonCode, byte(0x80))
+			}
+			require.Less(t, acked, 9, "CONNECT was the first of ten")
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		_, err := client.Publish(ctx, &paho.Publish{QoS: 1, Topic: "v1/devices/me/telemetry", Payload: []byte(`{"n":1}`)})
-		require.Error(t, err)
+		require.Contains(t, []int{8, 9}, acked, "paho begins with a PINGREQ of its own, soon or late")
 		select {
 		case d := <-goodbye:
 			require.EqualValues(t, 0x97, d.ReasonCode)
@@ -155,7 +156,7 @@ func connectV5(t *testing.T, g *gateway, token string, onDisconnect func(*paho.D
 	conn, err := net.Dial("tcp", g.MQTT)
 	require.NoError(t, err)
 	client := paho.NewClient(paho.ClientConfig{
-		Conn: packets.NewThreadSafeConn(conn), OnServerDisconnect: onDisconnect,
+		Conn: packets.NewThreadSafeConn(conn), OnServerDisconnect: onDisconnect, PacketTimeout: 2 * time.Second,
 		OnClientError: func(error) {},
 	})
 	ack, err := client.Connect(t.Context(), &paho.Connect{

@@ -173,8 +173,8 @@ func TestBadCoAP(t *testing.T) {
 		}
 	}
 	g.stillQuiet(t, lines, series)
-	require.Len(t, stored(t, g.connect(t), "WEIR_UP"), n)
-	require.Empty(t, stored(t, g.connect(t), "WEIR_DEAD"))
+	require.Len(t, kept(t, g.connect(t), "WEIR_UP"), n)
+	require.Empty(t, kept(t, g.connect(t), "WEIR_DEAD"))
 }
 
 // TestQuestionsOverCoAP: an answer comes back as it is; a service that is silent
@@ -241,7 +241,7 @@ func TestGarbageOverUDP(t *testing.T) {
 	}
 	require.Equal(t, "2.01", dotted(p.ask(good).Code))
 	g.stillQuiet(t, lines, series)
-	for _, m := range stored(t, g.connect(t), "WEIR_UP") {
+	for _, m := range kept(t, g.connect(t), "WEIR_UP") {
 		require.Equal(t, `{"n":1}`, string(m.Data()))
 		require.Equal(t, "weir.up.acme.pump.telemetry", m.Subject())
 	}

@@ -228,7 +228,8 @@ func stored(t *testing.T, conn *nats.Conn, stream string) []jetstream.Msg {
 	require.NoError(t, err)
 	all := make([]jetstream.Msg, 0, info.State.Msgs)
 	for uint64(len(all)) < info.State.Msgs {
-		batch, err := consumer.Fetch(500, jetstream.FetchMaxWait(5*time.Second))
+		most := min(500, int(info.State.Msgs)-len(all))
+		batch, err := consumer.Fetch(most, jetstream.FetchMaxWait(5*time.Second))
 		require.NoError(t, err)
 		before := len(all)
 		for m := range batch.Messages() {

@@ -118,7 +118,7 @@ type Admission struct {
 func (g *Gate) Admit(t Transport, h Host) Admission {
 	switch g.verdict(h) {
 	case hostlist.Allowed:
-		g.counts.add(t, admitted)
+		g.counts.add(t, welcome(h))
 		return Admission{}
 	case hostlist.Denied:
 		return g.deny(t, h)
@@ -130,6 +130,14 @@ func (g *Gate) Admit(t Transport, h Host) Admission {
 // for a listener that turns a host away before its first request, and for a
 // session whose host has been denied since.
 func (g *Gate) Denied(h Host) bool { return g.verdict(h) == hostlist.Denied }
+
+// welcome is how a request that no quota is asked about is counted.
+func welcome(h Host) verdict {
+	if h.Addr.IsValid() {
+		return admitted
+	}
+	return uncounted
+}
 
 // verdict is what the lists say of h; a Host that is nobody's is not counted.
 func (g *Gate) verdict(h Host) hostlist.Verdict {
@@ -162,7 +170,7 @@ func (g *Gate) AdmitDatagram(t Transport, h Host, token string) (*devices.Device
 	}
 	dev, r := g.Identify(token)
 	if !counted {
-		g.counts.add(t, admitted)
+		g.counts.add(t, welcome(h))
 		return dev, Admission{Refusal: r}
 	}
 	check := g.cfg.Quota.Check
@@ -189,7 +197,7 @@ func (g *Gate) Identify(token string) (*devices.Device, Refusal) {
 	case errors.Is(err, devices.ErrFull):
 		return nil, Refusal{Kind: DirectoryFull}
 	case errors.Is(err, devices.ErrName):
-		return nil, Refusal{Kind: NameTooLong}
+		return nil, Refusal{Kind: NameTooLong, Detail: "a token has 1 to 512 bytes of UTF-8 without control characters"}
 	case errors.Is(err, devices.ErrUnknown):
 		return nil, Refusal{Kind: BadCredentials}
 	}

@@ -30,6 +30,7 @@ type world struct {
 	callErr  error
 	full     bool          // the directory
 	never    *quota.Policy // that no request fits
+	sometime bool          // and yet its decisions do not say Never
 }
 
 // window is a quota of two requests a key, for ever.
@@ -52,7 +53,7 @@ func (w *world) Verdict(a netip.Addr) hostlist.Verdict { return w.verdicts[a] }
 
 func (w *world) Check(k quota.Key, _ quota.Origin) quota.Decision {
 	if w.never != nil {
-		return quota.Decision{Policy: w.never, Refused: true, Never: true, Reset: time.Minute}
+		return quota.Decision{Policy: w.never, Refused: true, Never: !w.sometime, Reset: time.Minute}
 	}
 	return w.hosts.decide(k, 1)
 }
@@ -170,6 +171,12 @@ func TestAQuotaOfNoneIsExceeded(t *testing.T) {
 	require.Zero(t, a.Refusal.Wait)
 	require.Equal(t, "quota exceeded: policy host, used 0 of 0", a.Refusal.Reason())
 
+	w.sometime = true // the window ends some time, and the next one holds none either
+	a = g.Admit(transports.HTTP, g.Host(sensor))
+	require.Equal(t, transports.QuotaExceeded, a.Refusal.Kind)
+	require.Zero(t, a.Refusal.Wait)
+	w.sometime = false
+
 	w.never.Quota = 3
 	a = g.Admit(transports.HTTP, g.Host(sensor))
 	require.Equal(t, transports.CostTooHigh, a.Refusal.Kind)
@@ -233,6 +240,7 @@ func TestAProxyIsNobody(t *testing.T) {
 		require.False(t, refused(g.Admit(transports.HTTP, transports.Host{})))
 	}
 	require.Empty(t, w.hosts.used)
+	require.Contains(t, g.Stats(), transports.AdmissionCount{Transport: "http", Verdict: "uncounted", Count: 5})
 	require.Equal(t, "-", transports.Host{}.String())
 }
 

@@ -116,8 +116,10 @@ func overQuota(d quota.Decision) Refusal {
 		r.Kind = CostTooHigh
 		return r
 	}
-	r.After = d.Wait()
-	r.Wait = spread(ceilSeconds(r.After))
+	if d.Policy.Quota > 0 {
+		r.After = d.Wait()
+		r.Wait = spread(ceilSeconds(r.After))
+	}
 	return r
 }
 

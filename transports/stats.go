@@ -9,12 +9,15 @@ const (
 	admitted verdict = iota
 	refused
 	denied
-	limited
+	uncounted // let in for nobody: see Host
+	limited   // admitted, and then refused by a policy after identity
 
 	numVerdicts = iota
 )
 
-var verdictNames = [numVerdicts]string{admitted: "admitted", refused: "refused", denied: "denied", limited: "limited"}
+var verdictNames = [numVerdicts]string{
+	admitted: "admitted", refused: "refused", denied: "denied", uncounted: "uncounted", limited: "limited",
+}
 
 // counters counts admissions, a cache line a transport.
 type counters [numTransports]struct {
@@ -26,7 +29,8 @@ func (c *counters) add(t Transport, v verdict) { c[t].n[v].Add(1) }
 
 // AdmissionCount is how many requests of a transport ended with a verdict
 // since the start: admitted by list and host quota, refused by the host quota,
-// denied by a list, or limited: admitted, and then refused by another policy.
+// denied by a list, uncounted, or limited: admitted, and then refused by another
+// policy.
 type AdmissionCount struct {
 	Transport, Verdict string
 	Count              uint64

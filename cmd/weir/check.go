@@ -16,11 +16,8 @@ func newCheck() *cobra.Command {
 		Short: "Validate a configuration and print what it comes to, secrets masked",
 		Args:  usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			loaded, err := config.Load(&config.Source{Path: args[0], Environ: os.Environ()})
+			loaded, err := app.Load(&config.Source{Path: args[0], Environ: os.Environ()})
 			if err != nil {
-				return err
-			}
-			if err := app.Check(loaded); err != nil {
 				return err
 			}
 			for _, w := range loaded.Warnings {

@@ -59,7 +59,9 @@ func serve(ctx context.Context, path string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	loaded, err := config.Load(src)
+	triggers := newTriggers(src)
+	defer signal.Stop(triggers.hangup)
+	loaded, err := app.Load(src)
 	if err != nil {
 		return err
 	}
@@ -75,7 +77,7 @@ func serve(ctx context.Context, path string, out io.Writer) error {
 		return err
 	}
 	fmt.Fprint(out, gateway.Addrs())
-	endReloads := reloadOn(ctx, gateway, src)
+	endReloads := triggers.reload(ctx, gateway)
 	select {
 	case <-ctx.Done():
 	case <-gateway.Done():
@@ -87,32 +89,44 @@ func serve(ctx context.Context, path string, out io.Writer) error {
 	return gateway.Stop(bounded)
 }
 
-// reloadOn reloads on SIGHUP and when the file changes, until ctx ends or the
-// returned function, which waits, is called.
-func reloadOn(ctx context.Context, gateway *app.App, src *config.Source) (end func()) {
+// triggers are what a reload follows: SIGHUP, and the file's change.
+type triggers struct {
+	src    *config.Source
+	hangup chan os.Signal
+	file   *app.FileWatch
+}
+
+// newTriggers begins to note them. It comes before the configuration is read:
+// SIGHUP would end the process, and a change would be missed, until it is done.
+func newTriggers(src *config.Source) *triggers {
+	t := &triggers{src: src, hangup: make(chan os.Signal, 1), file: app.NewFileWatch(src.Path)}
+	signal.Notify(t.hangup, syscall.SIGHUP)
+	return t
+}
+
+// reload reloads on each trigger, until ctx ends or the returned function,
+// which waits, is called.
+func (t *triggers) reload(ctx context.Context, gateway *app.App) (end func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	reload := func() {
 		// Its error is in the log and in the metrics already.
-		_ = gateway.Reload(func() (*config.Loaded, error) { return config.Load(src) })
+		_ = gateway.Reload(func() (*config.Loaded, error) { return app.Load(t.src) })
 	}
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
 	var loops sync.WaitGroup
 	loops.Go(func() {
 		for {
 			select {
 			case <-ctx.Done():
 				return
-			case <-hangup:
+			case <-t.hangup:
 				reload()
 			}
 		}
 	})
-	if src.Path != "" {
-		loops.Go(func() { app.WatchFile(ctx, src.Path, reload) })
+	if t.src.Path != "" {
+		loops.Go(func() { t.file.Run(ctx, reload) })
 	}
 	return func() {
-		signal.Stop(hangup)
 		cancel()
 		loops.Wait()
 	}

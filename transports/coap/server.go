@@ -56,6 +56,10 @@ func (s *Server) Listen(ctx context.Context) error {
 	var lc net.ListenConfig
 	conn, err := lc.ListenPacket(ctx, network(s.cfg.Address), s.cfg.Address)
 	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) && op.Err != nil {
+			err = op.Err // net repeats the address
+		}
 		return fmt.Errorf("coap: cannot listen on %s: free the port or change the address: %w", s.cfg.Address, err)
 	}
 	sock, err := newSocket(conn.(*net.UDPConn))

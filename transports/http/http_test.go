@@ -116,7 +116,7 @@ func TestRefusals(t *testing.T) {
 		{name: "no token", request: post("/api/v1//telemetry", "{}"), status: 401, title: "Unauthorized", detail: "bad credentials"},
 		{name: "bad token for a question", request: get("/api/v1/bad/attributes"), status: 401, title: "Unauthorized", detail: "bad credentials"},
 		{name: "directory full", request: post("/api/v1/full/telemetry", "{}"), status: 503, title: "Service Unavailable", detail: "no more devices are accepted"},
-		{name: "name too long", request: post("/api/v1/"+strings.Repeat("x", 513)+"/telemetry", "{}"), status: 400, title: "Bad Request", detail: "name too long"},
+		{name: "name too long", request: post("/api/v1/"+strings.Repeat("x", 513)+"/telemetry", "{}"), status: 400, title: "Bad Request", detail: "a token has 1 to 512 bytes of UTF-8 without control characters"},
 		{name: "no body", request: post(up, ""), status: 400, title: "Bad Request", detail: "the payload is empty; expected a JSON object"},
 		{name: "not JSON", request: post(up, "hello"), status: 400, title: "Bad Request", detail: "the payload is not JSON"},
 		{name: "too large", request: post(up, strings.Repeat("x", 101)), status: 413, title: "Request Entity Too Large", detail: "the body is over 100 bytes"},
@@ -193,11 +193,11 @@ func TestQuota(t *testing.T) {
 	}
 	t.Run("none at all", func(t *testing.T) {
 		got := connect(t, serve(t, limited(quota.Standard, 0), nil)).do(get("/"))
-		require.Equal(t, 413, got.StatusCode)
-		require.Empty(t, got.Header.Get("Retry-After"))
+		require.Equal(t, 429, got.StatusCode)
+		require.Empty(t, got.Header.Get("Retry-After"), "no wait helps")
 		require.JSONEq(t, `{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded",
-			"title":"request costs more than the whole quota","status":413,
-			"detail":"request costs more than the whole quota","violated-policies":["host"],"used":0,"quota":0}`, got.body)
+			"title":"quota exceeded","status":429,
+			"detail":"quota exceeded: policy host, used 0 of 0","violated-policies":["host"],"used":0,"quota":0}`, got.body)
 	})
 	t.Run("a refused body is not read", func(t *testing.T) {
 		w := limited(quota.Standard, 1)

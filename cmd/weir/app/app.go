@@ -59,6 +59,7 @@ type App struct {
 	mqttConns *listen.Listener
 	coap      *coap.Server
 	fronts    []transport // those that are on
+	serving   bool        // they have begun to serve
 	control   *control.Server
 
 	group   *errgroup.Group

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -132,7 +133,40 @@ quota:
 	require.Contains(t, lines[0], "weir.yaml:4: quota.host.maxHosts: expected 1 to ")
 	require.Contains(t, lines[1], `weir.yaml:5: quota.host.whitelist[1]: "10.0.0.300" `)
 	require.Contains(t, lines[2], `weir.yaml:8: quota.host.blacklist[1]: "no good" `)
-	require.EqualError(t, app.Check(loaded), err.Error())
+}
+
+// TestLoadTellsAllFaultsAtOnce: those that config sees and those that only
+// another room can, in the order of their lines and each key once.
+func TestLoadTellsAllFaultsAtOnce(t *testing.T) {
+	tests := []struct {
+		name, yaml string
+		want       []string
+	}{
+		{"none", "quota: {host: {limit: 5}}", nil},
+		{"a room's alone", "quota: {host: {blacklist: 10.0.0.300}}", []string{":1: quota.host.blacklist[0]: "}},
+		{"both", "quota:\n  host:\n    blacklist: 10.0.0.300\n    limit: many\n", []string{":3: quota.host.blacklist[0]: ", ":4: quota.host.limit: "}},
+		{"one key that both refuse", "quota:\n  host:\n    intervalMs: 5\n    ttlMs: 1\n", []string{":4: quota.host.ttlMs: "}},
+		{"a device", "devices:\n  list:\n    - device: pump\n      token: " + strings.Repeat("x", 600), []string{":4: devices.list[0].token: "}},
+		{"no YAML", "quota: [", []string{"is not YAML"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "weir.yaml")
+			require.NoError(t, os.WriteFile(path, []byte(tt.yaml), 0o600))
+			loaded, err := app.Load(&config.Source{Path: path})
+			if tt.want == nil {
+				require.NoError(t, err)
+				require.EqualValues(t, 5, loaded.Config.Quota.Host.Limit)
+				return
+			}
+			require.Error(t, err)
+			lines := strings.Split(err.Error(), "\n")
+			require.Len(t, lines, len(tt.want), err.Error())
+			for i, part := range tt.want {
+				require.Contains(t, lines[i], part)
+			}
+		})
+	}
 }
 
 // TestReload: new limits bite at once and count what was admitted before; a bad

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/weirgate/weir/bus"
@@ -34,11 +36,12 @@ func newPlan(loaded *config.Loaded) (*plan, error) {
 	faults = append(faults, bad...)
 	p.deny, bad = entries(loaded, "quota.host.blacklist", c.Quota.Host.Blacklist)
 	faults = append(faults, bad...)
-	if err := config.NewFaultsError(faults); err != nil {
-		return nil, err
-	}
 	for _, d := range c.Devices.List {
 		p.listed = append(p.listed, devices.Listed{Account: d.Account, Device: d.Device, Token: d.Token})
+	}
+	faults = append(faults, deviceFaults(loaded, p.listed)...)
+	if err := config.NewFaultsError(faults); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
@@ -66,6 +69,24 @@ func entries(loaded *config.Loaded, path string, texts []string) ([]hostlist.Ent
 	return all, faults
 }
 
+// deviceFaults is what the directory would refuse of a list.
+func deviceFaults(loaded *config.Loaded, listed []devices.Listed) []config.Fault {
+	_, err := devices.New(&devices.Config{List: listed})
+	joined, several := err.(interface{ Unwrap() []error })
+	errs := []error{err}
+	if several {
+		errs = joined.Unwrap()
+	}
+	var faults []config.Fault
+	for _, err := range errs {
+		var f *devices.Fault
+		if errors.As(err, &f) {
+			faults = append(faults, loaded.Fault("devices."+f.Path, f.Problem))
+		}
+	}
+	return faults
+}
+
 // busConfig is the store's part of a configuration.
 func busConfig(c *config.NATS) *bus.Config {
 	b := &bus.Config{
@@ -89,8 +110,38 @@ func busConfig(c *config.NATS) *bus.Config {
 	return b
 }
 
-// Check says what New would say of a configuration, and makes nothing.
-func Check(loaded *config.Loaded) error {
-	_, err := newPlan(loaded)
-	return err
+// Load is config.Load, whose faults are told together with those that only the
+// rooms can see: what it returns without an error, New takes.
+func Load(src *config.Source) (*config.Loaded, error) {
+	loaded, err := config.Load(src)
+	rest := loaded
+	var known, more *config.FaultsError
+	if errors.As(err, &known) {
+		rest = known.Rest
+	}
+	if rest == nil {
+		return nil, err
+	}
+	if _, err := newPlan(rest); !errors.As(err, &more) {
+		more = &config.FaultsError{}
+	}
+	if known == nil {
+		known = &config.FaultsError{}
+	}
+	all := union(known.Faults, more.Faults)
+	if len(all) > 0 {
+		return nil, config.NewFaultsError(all)
+	}
+	return loaded, nil
+}
+
+// union is a and those of b whose key a does not name.
+func union(a, b []config.Fault) []config.Fault {
+	all := slices.Clone(a)
+	for _, f := range b {
+		if !slices.ContainsFunc(a, func(k config.Fault) bool { return k.Path == f.Path }) {
+			all = append(all, f)
+		}
+	}
+	return all
 }

@@ -89,6 +89,7 @@ func (a *App) startTransports(ctx context.Context) error {
 	for _, front := range a.fronts {
 		a.run(func(context.Context) error { return front.Serve() })
 	}
+	a.serving = true
 	return nil
 }
 
@@ -100,7 +101,13 @@ func (a *App) stopTransports(ctx context.Context) error {
 		all.Go(func() { errs[i] = front.Shutdown(ctx) })
 	}
 	all.Wait()
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	if errors.Is(err, context.DeadlineExceeded) {
+		// A client that does not end its request is no fault of this gateway.
+		a.log.Warn("clients were cut off: they kept their requests open for too long", "err", err)
+		return nil
+	}
+	return err
 }
 
 func (a *App) bindHTTP(ctx context.Context) (transport, error) {
@@ -193,7 +200,9 @@ func (a *App) startReports(context.Context) error {
 		TopSize: log.TopSize, Interval: log.Interval(),
 	})
 	a.undo.push("reports", closeBound, func(context.Context) error {
-		a.events.Flush()
+		if a.serving { // else a start has failed, and there is nothing to tell
+			a.events.Flush()
+		}
 		return nil
 	})
 	a.run(a.events.Run)

@@ -34,7 +34,7 @@ func TestWatchFile(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var changes atomic.Int64
 		done := make(chan struct{})
-		go func() { defer close(done); app.WatchFile(ctx, link, func() { changes.Add(1) }) }()
+		go func() { defer close(done); app.NewFileWatch(link).Run(ctx, func() { changes.Add(1) }) }()
 		for _, step := range []struct {
 			what string
 			do   func()

@@ -74,7 +74,7 @@ func (a *App) addTransports(s *control.Snapshot) {
 	if a.mqtt != nil {
 		m := a.mqtt.Stats()
 		name := transports.MQTT.String()
-		s.Connections[name], s.Malformed[name], s.Panics[name] = m.Connections, m.Malformed, m.Panics
+		s.Connections[name], s.Malformed[name], s.Panics[name] = a.mqttConns.Stats().Open, m.Malformed, m.Panics
 		s.TurnedAway = append(s.TurnedAway, turnedAway(transports.MQTT, a.mqttConns)...)
 	}
 	if a.coap != nil {

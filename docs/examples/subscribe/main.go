@@ -41,6 +41,9 @@ func subscribe(url, subject string, count int) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", subject, err)
 	}
+	if err := conn.Flush(); err != nil { // the server has it now: nothing is missed
+		return err
+	}
 	fmt.Fprintln(os.Stderr, "listening on", subject)
 	for n := 0; count == 0 || n < count; n++ {
 		m, err := messages.NextMsgWithContext(ctx)

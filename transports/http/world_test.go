@@ -49,6 +49,7 @@ type world struct {
 	panics   bool
 	forget   bool // store nothing
 	denied   quota.Profile
+	limits   transports.Policies // after identity
 }
 
 var now = time.Unix(1_800_000_000, 0)
@@ -153,7 +154,7 @@ func (w *world) classify(err error) transports.RefusalKind {
 func (w *world) gate() *transports.Gate {
 	w.used = map[quota.Key]uint32{}
 	return transports.NewGate(&transports.GateConfig{
-		Lists: w, Quota: w, Directory: w, Store: w, Caller: w,
+		Lists: w, Quota: w, Policies: w.limits, Directory: w, Store: w, Caller: w,
 		Now:           func() time.Time { return now },
 		DeniedProfile: func() quota.Profile { return w.denied },
 		Classify:      w.classify,

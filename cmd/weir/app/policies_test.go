@@ -2,6 +2,8 @@ package app_test
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,4 +53,18 @@ weir.yaml:7: quota.policies[0].buckets[0].sample: only kind sliding has a sample
 weir.yaml:8: quota.policies[0].buckets[1].window: another bucket of the policy has this window; expected one bucket a window
 weir.yaml:9: quota.policies[1].key: expected topic, transport, clientId, or header: and a field name, as in header:X-Tenant
 weir.yaml:9: quota.policies[1].name: "host" is the host quota's; expected a name of its own`)
+}
+
+// TestThePagesPoliciesLoad: what docs/quota.md shows is a configuration.
+func TestThePagesPoliciesLoad(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/quota.md")
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	yaml, _, found := strings.Cut(rest, "```")
+	require.True(t, found)
+	loaded, err := config.Parse("quota.md", []byte(yaml), nil)
+	require.NoError(t, err)
+	require.Len(t, loaded.Config.Quota.Policies, 4)
+	_, err = app.New(&app.Options{Config: loaded})
+	require.NoError(t, err)
 }

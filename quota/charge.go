@@ -16,8 +16,8 @@ type Standing struct {
 	hash    uint64 // the key's
 	place   int32
 	cost    uint32
+	held    uint32 // used, even where a reload has lowered the quota under it
 	charged bool
-	began   bool // a spell
 }
 
 // KeyID tells the keys of one Level apart, as long as the process lives: what is
@@ -114,7 +114,7 @@ func (s *Standing) read(state *state, now int64) {
 	used, reset := l.reading(state, l.shape, now)
 	s.Over = uint64(used)+uint64(s.cost) > uint64(l.quota)
 	s.Shadow = s.group.shadow(now)
-	s.Used, s.Reset = min(used, l.quota), millis(reset) // a reload may have lowered the quota
+	s.held, s.Used, s.Reset = used, min(used, l.quota), millis(reset)
 	if !s.Over {
 		return
 	}
@@ -153,11 +153,10 @@ func (e *Engine) conclude(r *Request, out *Result, at run) (next int) {
 // leave charges the place, if that is to be, and gives it back.
 func (s *Standing) leave(e *keySlot, now int64) {
 	l := s.limit
-	used := s.Used
 	if s.charged {
 		l.take(&e.state, l.shape, now, s.cost)
 		n, reset := l.reading(&e.state, l.shape, now)
-		used, s.Used, s.Reset = n, n, millis(reset)
+		s.held, s.Used, s.Reset = n, n, millis(reset)
 	}
 	switch {
 	case s.Over:
@@ -165,8 +164,8 @@ func (s *Standing) leave(e *keySlot, now int64) {
 	case s.charged:
 		e.refusing = false
 	}
-	e.used, e.until = used, now
-	if used > 0 {
+	e.used, e.until = s.held, now
+	if s.held > 0 {
 		e.until += s.Reset.Milliseconds()
 	}
 }

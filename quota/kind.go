@@ -63,6 +63,12 @@ type state [6]uint64
 type shape struct {
 	quota  uint32
 	window int64 // ms
+	grain  int64 // ms, of KindSliding: a tenth of the window
+}
+
+func newShape(p *Policy) shape {
+	window := p.Window.Milliseconds()
+	return shape{quota: p.Quota, window: window, grain: grainOf(window)}
 }
 
 // arithmetic is a kind: pure functions of a state, a shape and the time in Unix

@@ -29,16 +29,10 @@ const (
 	minSliding = slidingGrains
 )
 
-// cells are a state in the open.
-type cells struct {
-	grain int64 // the number of the newest
-	at    [slidingCells]uint32
-}
+func grainOf(window int64) int64 { return (window + slidingGrains - 1) / slidingGrains }
 
-func grainOf(b shape) int64 { return (b.window + slidingGrains - 1) / slidingGrains }
-
-// unitOf is the millisecond's share of a grain that an offset counts.
-func unitOf(grain int64) int64 { return (grain + 1<<offsetBits - 1) >> offsetBits }
+// unit is how many milliseconds one step of an offset is.
+func (b shape) unit() int64 { return (b.grain + 1<<offsetBits - 1) >> offsetBits }
 
 func floorDiv(a, b int64) int64 {
 	q := a / b
@@ -48,92 +42,97 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-func openCells(s *state, b shape, now int64) cells {
-	g := floorDiv(now, grainOf(b))
-	c := cells{grain: g - int64(int32(uint32(g)-uint32(s[0])))}
-	for i := range c.at {
-		c.at[i] = uint32(s[(i+1)/2] >> (32 * ((i + 1) % 2)))
+// cell is the i-th cell, the newest first.
+func (s *state) cell(i int) uint32 { return uint32(s[(i+1)/2] >> (32 * ((i + 1) % 2))) }
+
+func (s *state) setCell(i int, c uint32) {
+	shift := 32 * ((i + 1) % 2)
+	word := &s[(i+1)/2]
+	*word = *word&^(0xffffffff<<shift) | uint64(c)<<shift
+}
+
+// newest is the number of the newest grain, which is near now's.
+func (s *state) newest(b shape, now int64) int64 {
+	g := floorDiv(now, b.grain)
+	return g - int64(int32(uint32(g)-uint32(s[0])))
+}
+
+// sum is what all cells hold.
+func (s *state) sum() uint32 {
+	n := s[0] >> 32 & maxSliding
+	for _, w := range s[1:] {
+		n += w&maxSliding + w>>32&maxSliding
 	}
-	return c
+	return uint32(n)
 }
 
-func (c *cells) close(s *state) {
-	*s = state{uint64(uint32(c.grain))}
-	for i, cell := range c.at {
-		s[(i+1)/2] |= uint64(cell) << (32 * ((i + 1) % 2))
-	}
+// end is when the requests of a cell leave the window.
+func (b shape) end(grain int64, cell uint32) int64 {
+	offset := int64(cell>>cellBits) + 1
+	return grain*b.grain + min(offset*b.unit(), b.grain) - 1 + b.window
 }
-
-// end is when the i-th cell leaves the window.
-func (c *cells) end(i int, b shape) int64 {
-	grain := grainOf(b)
-	offset := int64(c.at[i]>>cellBits) + 1
-	return (c.grain-int64(i))*grain + min(offset*unitOf(grain), grain) - 1 + b.window
-}
-
-func (c *cells) count(i int) uint32 { return c.at[i] & maxSliding }
 
 // add counts n more in the newest cell, the last of them at now.
-func (c *cells) add(n uint32, b shape, now int64) {
-	grain := grainOf(b)
-	offset := uint32(max(0, now-c.grain*grain) / unitOf(grain))
-	c.at[0] = max(c.at[0]>>cellBits, offset)<<cellBits | (c.count(0) + n)
+func (s *state) add(n uint32, b shape, now int64) {
+	into := max(0, now-s.newest(b, now)*b.grain)
+	c := s.cell(0)
+	s.setCell(0, max(c>>cellBits, uint32(into/b.unit()))<<cellBits|(c&maxSliding+n))
 }
 
-func (c *cells) sum() uint32 {
-	n := uint32(0)
-	for i := range c.at {
-		n += c.count(i)
-	}
-	return n
-}
-
-// advance makes now's grain the newest. Where the clock was set back all counts
-// as admitted now: it is gone a window later. A clock that is corrected by less
-// than a grain changes nothing.
-func (c *cells) advance(b shape, now int64) {
-	g := floorDiv(now, grainOf(b))
-	switch by := g - c.grain; {
-	case by == -1:
-	case by < 0:
-		n := c.sum()
-		*c = cells{grain: g}
-		c.add(min(n, maxSliding), b, now)
-	case by >= slidingCells:
-		*c = cells{grain: g}
-	case by > 0:
-		copy(c.at[by:], c.at[:slidingCells-by])
-		clear(c.at[:by])
-		c.grain = g
-	}
-}
-
-func (slidingWindow) settle(s *state, b shape, now int64) {
+func (w slidingWindow) settle(s *state, b shape, now int64) {
 	if *s == (state{}) {
 		return
 	}
-	c := openCells(s, b, now)
-	c.advance(b, now)
-	for i := range c.at {
-		if c.at[i] != 0 && c.end(i, b) <= now {
-			c.at[i] = 0
+	newest := w.advance(s, b, now)
+	for i := slidingCells - 1; i >= 0; i-- { // the oldest leaves first
+		c := s.cell(i)
+		if c == 0 {
+			continue
 		}
+		if b.end(newest-int64(i), c) > now {
+			return
+		}
+		s.setCell(i, 0)
 	}
-	if c.sum() == 0 {
-		*s = state{}
-		return
+	*s = state{}
+}
+
+// advance makes now's grain the newest, and gives its number. Where the clock was
+// set back all counts as admitted now: it is gone a window later. A clock that is
+// corrected by less than a grain changes nothing.
+func (slidingWindow) advance(s *state, b shape, now int64) (newest int64) {
+	g := floorDiv(now, b.grain)
+	by := int64(int32(uint32(g) - uint32(s[0])))
+	switch {
+	case by == 0 || by == -1:
+		return g - by
+	case by < 0:
+		n := min(s.sum(), maxSliding)
+		*s = state{uint64(uint32(g))}
+		s.add(n, b, now)
+	case by >= slidingCells:
+		*s = state{uint64(uint32(g))}
+	default:
+		for i := slidingCells - 1; i >= 0; i-- {
+			older := uint32(0)
+			if i >= int(by) {
+				older = s.cell(i - int(by))
+			}
+			s.setCell(i, older)
+		}
+		s[0] = s[0]>>32<<32 | uint64(uint32(g))
 	}
-	c.close(s)
+	return g
 }
 
 func (slidingWindow) reading(s *state, b shape, now int64) (used uint32, reset int64) {
 	if *s == (state{}) {
 		return 0, b.window
 	}
-	c := openCells(s, b, now)
-	for i := range c.at {
-		if c.at[i] != 0 {
-			return c.sum(), min(c.end(i, b)-now, b.window)
+	newest := s.newest(b, now)
+	for i := range slidingCells {
+		if c := s.cell(i); c != 0 {
+			return s.sum(), min(b.end(newest-int64(i), c)-now, b.window)
 		}
 	}
 	return 0, b.window
@@ -141,24 +140,22 @@ func (slidingWindow) reading(s *state, b shape, now int64) (used uint32, reset i
 
 // wait counts the oldest cells off until cost fits.
 func (slidingWindow) wait(s *state, b shape, now int64, cost uint32) int64 {
-	c := openCells(s, b, now)
-	left := c.sum()
+	left, newest := s.sum(), s.newest(b, now)
 	for i := slidingCells - 1; i >= 0; i-- {
-		if c.at[i] == 0 {
+		c := s.cell(i)
+		if c == 0 {
 			continue
 		}
-		if left -= c.count(i); left+cost <= b.quota {
-			return c.end(i, b) - now
+		if left -= c & maxSliding; left+cost <= b.quota {
+			return b.end(newest-int64(i), c) - now
 		}
 	}
 	return b.window
 }
 
 func (slidingWindow) take(s *state, b shape, now int64, cost uint32) {
-	c := cells{grain: floorDiv(now, grainOf(b))}
-	if *s != (state{}) {
-		c = openCells(s, b, now)
+	if *s == (state{}) {
+		s[0] = uint64(uint32(floorDiv(now, b.grain)))
 	}
-	c.add(cost, b, now)
-	c.close(s)
+	s.add(cost, b, now)
 }

@@ -79,8 +79,7 @@ func newGroup(c *PolicyConfig, seed maphash.Seed) *group {
 	}
 	for _, p := range c.limits() {
 		l := &limit{
-			policy: p, arithmetic: kinds[p.Kind].arithmetic, tally: &policyTally{},
-			shape: shape{quota: p.Quota, window: p.Window.Milliseconds()},
+			policy: p, arithmetic: kinds[p.Kind].arithmetic, shape: newShape(p), tally: &policyTally{},
 		}
 		l.salt = maphash.String(seed, c.Name+" "+c.Level.String()+" "+c.Key+" "+c.Class.String()+" "+
 			c.Kind.String()+" "+strconv.FormatInt(l.window, 10))

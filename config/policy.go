@@ -78,7 +78,7 @@ func pairs(text string) ([]Bucket, bool) {
 		capacity, seconds, found := strings.Cut(strings.TrimSpace(pair), ":")
 		n, err := strconv.ParseUint(capacity, 10, 28)
 		s, err2 := strconv.ParseUint(seconds, 10, 28)
-		if !found || err != nil || err2 != nil {
+		if !found || err != nil || err2 != nil || s < 1 || s > uint64(30*day/time.Second) {
 			return nil, false
 		}
 		all = append(all, Bucket{Quota: uint32(n), Window: time.Duration(s) * time.Second})
@@ -141,7 +141,7 @@ func date(dst *time.Time) *scalar {
 			for _, layout := range []string{time.DateOnly, time.RFC3339} {
 				if t, err := time.Parse(layout, strings.TrimSpace(s)); err == nil {
 					*dst = t.UTC()
-					return ""
+					return outOfTime(*dst)
 				}
 			}
 			return "is not a date"
@@ -156,6 +156,14 @@ func date(dst *time.Time) *scalar {
 			return dst.Format(time.RFC3339Nano)
 		},
 	}
+}
+
+// outOfTime says what is wrong with a date that no calendar here reaches.
+func outOfTime(t time.Time) string {
+	if t.Year() < 1970 || t.Year() > 9999 {
+		return "is out of range"
+	}
+	return ""
 }
 
 // policies: what a policy cannot be without, and only the file tells.

@@ -98,6 +98,9 @@ func (e *Engine) Reload(cfg *EngineConfig) error {
 	return nil
 }
 
+// Counts tells whether a policy in force counts at a level.
+func (e *Engine) Counts(l Level) bool { return e.plan.Load().levels>>l&1 != 0 }
+
 // How often Run does its work.
 const (
 	sweepPeriod    = 30 * time.Second

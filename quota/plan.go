@@ -13,6 +13,7 @@ type plan struct {
 	// classes are the groups that apply to a request of each class.
 	classes [len(classNames)][]*group
 	limits  map[uint64]*limit // by salt
+	levels  uint8             // of the groups, a bit each Level
 	longest int64             // of all windows, in milliseconds; at least a second
 }
 
@@ -55,6 +56,7 @@ func newPlan(policies []PolicyConfig, seed maphash.Seed, before *plan) *plan {
 			continue
 		}
 		p.groups = append(p.groups, g)
+		p.levels |= 1 << g.level
 		for _, l := range g.limits {
 			if before != nil && before.limits[l.salt] != nil {
 				l.tally = before.limits[l.salt].tally

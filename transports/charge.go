@@ -2,6 +2,7 @@ package transports
 
 import (
 	"github.com/weirgate/weir/devices"
+	"github.com/weirgate/weir/hostlist"
 	"github.com/weirgate/weir/quota"
 )
 
@@ -11,6 +12,8 @@ type Policies interface {
 	// Charge charges r to every policy that applies to it, or, if it does not
 	// fit one of them, to none.
 	Charge(r *quota.Request, out *quota.Result)
+	// Counts tells whether any policy counts at a level.
+	Counts(l quota.Level) bool
 }
 
 // Ask is what the policies want to know of a request whose device is known.
@@ -45,14 +48,15 @@ func (c *Charge) Limits() []quota.Standing { return c.result.Limits }
 // Reset forgets the last request, so that Limits are none.
 func (c *Charge) Reset() { c.result.Reset() }
 
-// ask makes c's request of a.
-func (c *Charge) ask(a *Ask) {
+// ask makes c's request of a; host is the key that it is counted for at level
+// host.
+func (c *Charge) ask(a *Ask, host quota.Key) {
 	s := &c.subject
-	if c.device != a.Device || s.Host != a.Host.Key || s.ClientID != a.ClientID {
+	if c.device != a.Device || s.Host != host || s.ClientID != a.ClientID {
 		c.device = a.Device
 		*s = quota.Subject{
 			Account: a.Device.Account, Device: a.Device.Name, ClientID: a.ClientID,
-			Transport: a.Transport.String(), Host: a.Host.Key, Origin: a.Transport.Origin(),
+			Transport: a.Transport.String(), Host: host, Origin: a.Transport.Origin(),
 		}
 	}
 	c.request = quota.Request{
@@ -68,7 +72,7 @@ func (g *Gate) Charge(c *Charge, a *Ask) Refusal {
 		c.Reset()
 		return Refusal{}
 	}
-	c.ask(a)
+	c.ask(a, g.countedHost(a.Host))
 	g.cfg.Policies.Charge(&c.request, &c.result)
 	st := c.result.Refusal()
 	if st == nil {
@@ -80,4 +84,13 @@ func (g *Gate) Charge(c *Charge, a *Ask) Refusal {
 		r.Cost = c.request.Cost
 	}
 	return r
+}
+
+// countedHost is whom policies of level host count h's requests for: nobody
+// where a list allows it, as for the host quota.
+func (g *Gate) countedHost(h Host) quota.Key {
+	if g.cfg.Policies.Counts(quota.LevelHost) && g.verdict(h) == hostlist.Allowed {
+		return quota.Key{}
+	}
+	return h.Key
 }

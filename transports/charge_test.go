@@ -1,12 +1,14 @@
 package transports_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirgate/weir/devices"
+	"github.com/weirgate/weir/hostlist"
 	"github.com/weirgate/weir/quota"
 	"github.com/weirgate/weir/transports"
 )
@@ -85,4 +87,26 @@ func TestABatchCostsItsMessages(t *testing.T) {
 		require.Equal(t, want, transports.Messages(transports.Telemetry, []byte(payload)), payload)
 	}
 	require.Equal(t, 1, transports.Messages(transports.Attributes, []byte(`[{},{}]`)))
+}
+
+func TestAllowedHostsAreNotCountedAsHosts(t *testing.T) {
+	w, _ := newWorld()
+	bucket := []quota.Bucket{{Quota: 1, Window: time.Minute}}
+	e, err := quota.NewEngine(&quota.EngineConfig{Policies: []quota.PolicyConfig{
+		{Name: "h", Level: quota.LevelHost, Buckets: bucket}, {Name: "d", Level: quota.LevelDevice, Class: quota.Reads, Buckets: bucket},
+	}})
+	require.NoError(t, err)
+	g := transports.NewGate(&transports.GateConfig{Lists: w, Policies: e})
+	office, street := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.1")
+	w.verdicts[office] = hostlist.Allowed
+	var c transports.Charge
+	charge := func(a netip.Addr, class quota.Class) string {
+		r := g.Charge(&c, &transports.Ask{Host: g.Host(a), Device: &devices.Device{Account: "acme", Name: "pump"}, Class: class})
+		return r.Policy
+	}
+	require.Equal(t, []string{"", "h"}, []string{charge(street, quota.Total), charge(street, quota.Total)})
+	require.Equal(t, []string{"", ""}, []string{charge(office, quota.Total), charge(office, quota.Total)})
+	require.Equal(t, []string{"", "d"}, []string{charge(office, quota.Reads), charge(office, quota.Reads)}, "the device's quota holds")
+	w.verdicts[office] = hostlist.Neutral
+	require.Equal(t, []string{"", "h"}, []string{charge(office, quota.Total), charge(office, quota.Total)}, "at once")
 }

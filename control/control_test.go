@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -125,7 +126,17 @@ func snapshot() control.Snapshot {
 }
 
 func TestMetrics(t *testing.T) {
-	s := serve(t, control.Config{Collect: snapshot, Build: control.Build{Version: "1.0", Revision: "abc", Go: "go1"}})
+	var collected atomic.Int64
+	s := serve(t, control.Config{
+		Collect: func() control.Snapshot { collected.Add(1); return snapshot() },
+		Build:   control.Build{Version: "1.0", Revision: "abc", Go: "go1"},
+	})
+	_, early := ask(t, s, http.MethodGet, "/metrics")
+	require.Contains(t, early, "\nweir_build_info{")
+	require.Contains(t, early, "\ngo_goroutines ")
+	require.NotContains(t, early, "weir_devices")
+	require.Zero(t, collected.Load(), "what is asked is not there yet")
+	s.SetReady()
 	resp, body := ask(t, s, http.MethodGet, "/metrics")
 	require.Equal(t, 200, resp.StatusCode)
 	for _, line := range []string{
@@ -183,11 +194,18 @@ func TestMetricsOfABadSnapshot(t *testing.T) {
 			Devices:  1,
 		}
 	}})
+	s.SetReady()
 	resp, body := ask(t, s, http.MethodGet, "/metrics")
 	require.Equal(t, 200, resp.StatusCode)
 	require.Contains(t, body, "\nweir_devices 1\n")
 	require.Contains(t, body, "\nweir_config_last_success_timestamp_seconds 0\n")
-	resp, body = ask(t, serve(t, control.Config{}), http.MethodGet, "/metrics")
+	s.SetStopping()
+	_, body = ask(t, s, http.MethodGet, "/metrics")
+	require.Contains(t, body, "\nweir_devices 1\n", "to the last")
+
+	bare := serve(t, control.Config{})
+	bare.SetReady()
+	resp, body = ask(t, bare, http.MethodGet, "/metrics")
 	require.Equal(t, 200, resp.StatusCode)
 	require.NotContains(t, body, "weir_devices")
 }
@@ -211,6 +229,37 @@ func TestLifetime(t *testing.T) {
 	require.Equal(t, ln.Addr(), given.Addr())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_ = given.Shutdown(ctx)
+	require.NoError(t, given.Shutdown(ctx))
 	require.NoError(t, given.Serve())
+}
+
+// TestAStopThatNeverStarted: what failed to start has no figures.
+func TestAStopThatNeverStarted(t *testing.T) {
+	s := serve(t, control.Config{Collect: snapshot})
+	s.SetStopping()
+	s.SetReady()
+	_, body := ask(t, s, http.MethodGet, "/metrics")
+	require.NotContains(t, body, "weir_devices")
+}
+
+// TestShutdownWaitsForNobody: a client that says nothing, or half a request, is
+// closed, and is no fault.
+func TestShutdownWaitsForNobody(t *testing.T) {
+	s := control.New(&control.Config{Address: "127.0.0.1:0"})
+	require.NoError(t, s.Listen(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve() }()
+	for _, said := range []string{"", "GET /healthz HT"} {
+		c, err := net.Dial("tcp", s.Addr().String())
+		require.NoError(t, err)
+		defer func() { _ = c.Close() }()
+		_, err = io.WriteString(c, said)
+		require.NoError(t, err)
+	}
+	resp, _ := ask(t, s, http.MethodGet, "/healthz") // accepted after them
+	require.Equal(t, 200, resp.StatusCode)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.NoError(t, s.Shutdown(ctx))
+	require.NoError(t, <-ended)
 }

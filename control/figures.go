@@ -39,12 +39,14 @@ func traffic() []figure {
 				add(float64(r.Count), r.Transport, r.Reason)
 			}
 		}, "transport", "reason"),
-		by(gauge, "connections", "Connections open now; for CoAP, peers with state.", "transport",
+		by(gauge, "connections", "Connections open now.", "transport",
 			func(s *Snapshot) map[string]int { return s.Connections }),
 		by(counter, "malformed_total", "Packets and requests that could not be read.", "transport",
 			func(s *Snapshot) map[string]uint64 { return s.Malformed }),
 		by(counter, "panics_total", "Faults of weir that cost one client its request or connection.", "transport",
 			func(s *Snapshot) map[string]uint64 { return s.Panics }),
+		by(counter, "dropped_total", "QoS 0 messages, questions and answers given up without a word, none of them acknowledged.", "transport",
+			func(s *Snapshot) map[string]uint64 { return s.Dropped }),
 		one(gauge, "quota_hosts", "Hosts in the quota table.", func(s *Snapshot) float64 { return float64(s.QuotaHosts) }),
 		one(gauge, "quota_keys", "Keys of policies in their table.", func(s *Snapshot) float64 { return float64(s.QuotaKeys) }),
 		metric(counter, "policy_requests_total", "Requests by what a policy did.", func(s *Snapshot, add addFunc) {
@@ -55,13 +57,15 @@ func traffic() []figure {
 		one(gauge, "quota_spells", "Hosts and keys over their quota now.", func(s *Snapshot) float64 { return float64(s.QuotaSpells) }),
 		one(counter, "quota_evictions_total", "Hosts and keys given up because a table was full.",
 			func(s *Snapshot) float64 { return float64(s.QuotaEvictions) }),
+		one(counter, "quota_overflowed_total", "Requests of hosts that shared a window because the table was full.",
+			func(s *Snapshot) float64 { return float64(s.QuotaOverflowed) }),
 	}
 }
 
 // stores is what the store, the configuration and the lists tell.
 func stores() []figure {
 	return []figure{
-		one(gauge, "uplink_queue", "Messages not yet answered by the store.", func(s *Snapshot) float64 { return float64(s.UplinkQueue) }),
+		one(gauge, "uplink_queue", "Messages waiting for the next batch.", func(s *Snapshot) float64 { return float64(s.UplinkQueue) }),
 		one(counter, "uplink_committed_total", "Messages stored.", func(s *Snapshot) float64 { return float64(s.UplinkCommitted) }),
 		one(counter, "uplink_refused_total", "Messages the store did not take.", func(s *Snapshot) float64 { return float64(s.UplinkRefused) }),
 		one(counter, "uplink_dead_total", "Messages put aside as dead.", func(s *Snapshot) float64 { return float64(s.UplinkDead) }),

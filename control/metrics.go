@@ -2,6 +2,7 @@ package control
 
 import (
 	"net/http"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -11,13 +12,14 @@ import (
 // maxScrapes is how many scrapes may be under way at once.
 const maxScrapes = 4
 
-// metrics is the /metrics handler, over a registry of its own.
-func metrics(cfg *Config) http.Handler {
+// metrics is the /metrics handler, over a registry of its own. Config.Collect is
+// asked from when started says so.
+func metrics(cfg *Config, started *atomic.Bool) http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newFigures(cfg),
+		newFigures(cfg, started),
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{
 		MaxRequestsInFlight: maxScrapes,
@@ -28,6 +30,7 @@ func metrics(cfg *Config) http.Handler {
 // figures is a prometheus.Collector over Config.Collect: one Snapshot a scrape.
 type figures struct {
 	collect func() Snapshot
+	started *atomic.Bool
 	build   prometheus.Metric
 	store   *prometheus.Desc // weir_store_seconds, the only histogram
 	all     []figure
@@ -43,11 +46,12 @@ type figure struct {
 // addFunc takes the value of one series; labels are in desc's order.
 type addFunc func(value float64, labels ...string)
 
-func newFigures(cfg *Config) *figures {
+func newFigures(cfg *Config, started *atomic.Bool) *figures {
 	build := prometheus.NewDesc("weir_build_info", "Which weir this is; always 1.",
 		nil, prometheus.Labels{"version": cfg.Build.Version, "revision": cfg.Build.Revision, "goversion": cfg.Build.Go})
 	return &figures{
 		collect: cfg.Collect,
+		started: started,
 		build:   prometheus.MustNewConstMetric(build, prometheus.GaugeValue, 1),
 		store: prometheus.NewDesc("weir_store_seconds",
 			"Seconds from handing a message to the store until its answer.", nil, nil),
@@ -67,7 +71,7 @@ func (f *figures) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (f *figures) Collect(ch chan<- prometheus.Metric) {
 	ch <- f.build
-	if f.collect == nil {
+	if f.collect == nil || !f.started.Load() {
 		return
 	}
 	s := f.collect()

@@ -34,8 +34,8 @@ type Config struct {
 	// traffic now; none: it is ready. It ends with ctx, 5 s at most, and may be called at any
 	// time, by several at once. Its errors are shown to anybody. nil: ready.
 	Ready func(ctx context.Context) []error
-	// Collect is asked for the figures of each scrape, by several at once. It
-	// must not block. nil: only the Go runtime's and the process's are shown.
+	// Collect is asked for the figures of each scrape, by several at once, and
+	// never before SetReady. It must not block. nil, and until then: only the Go runtime's and the process's are shown.
 	Collect func() Snapshot
 	// Build is shown as weir_build_info.
 	Build Build
@@ -50,10 +50,11 @@ type Build struct{ Version, Revision, Go string }
 // methods are safe for concurrent use; Listen and Serve once each, in that
 // order.
 type Server struct {
-	cfg   Config
-	http  http.Server
-	ln    atomic.Pointer[net.Listener]
-	phase atomic.Uint32
+	cfg     Config
+	http    http.Server
+	ln      atomic.Pointer[net.Listener]
+	phase   atomic.Uint32
+	started atomic.Bool // the phase has once been serving
 }
 
 // The phases of a gateway, as /readyz tells them.
@@ -72,7 +73,7 @@ func New(cfg *Config) *Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.Handle("GET /metrics", metrics(&s.cfg))
+	mux.Handle("GET /metrics", metrics(&s.cfg, &s.started))
 	only1 := new(http.Protocols)
 	only1.SetHTTP1(true)
 	s.http = http.Server{
@@ -123,16 +124,22 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// SetReady ends the start: until then /readyz fails, from now on Config.Ready
-// decides. It does nothing after SetStopping.
-func (s *Server) SetReady() { s.phase.CompareAndSwap(starting, serving) }
+// SetReady ends the start: until then /readyz fails and /metrics shows nothing
+// of Config.Collect, from now on Config.Ready decides. It does nothing after
+// SetStopping.
+func (s *Server) SetReady() {
+	if s.phase.CompareAndSwap(starting, serving) {
+		s.started.Store(true)
+	}
+}
 
 // SetStopping makes /readyz fail from now on: the first step of a shutdown, so
 // that no new traffic is sent here.
 func (s *Server) SetStopping() { s.phase.Store(stopping) }
 
 // Shutdown stops accepting and waits for the answers in hand; when ctx ends
-// first it closes all connections, and the error is ctx's.
+// first it closes all connections, which is no error: a client that does not
+// end its request is no fault of the gateway, and a scrape is soon repeated.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if ln := s.ln.Load(); ln != nil {
@@ -141,7 +148,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	return errors.Join(err, s.http.Close())
+	_ = s.http.Close() // of sockets that are of no use any more
+	return nil
 }
 
 // complaints takes net/http's log, which strangers could fill.

@@ -10,15 +10,17 @@ type Snapshot struct {
 	TurnedAway  []TurnedAwayCount // weir_connections_refused_total
 	Malformed   map[string]uint64 // weir_malformed_total, by transport
 	Panics      map[string]uint64 // weir_panics_total, by transport
+	Dropped     map[string]uint64 // weir_dropped_total, by transport
 
-	QuotaHosts     int           // weir_quota_hosts, in the table now
-	QuotaKeys      int           // weir_quota_keys, of policies, in their table now
-	QuotaSpells    int           // weir_quota_spells, hosts and keys exceeding now
-	QuotaEvictions uint64        // weir_quota_evictions_total, hosts and keys given up for room
-	Policies       []PolicyCount // weir_policy_requests_total
+	QuotaHosts      int           // weir_quota_hosts, in the table now
+	QuotaKeys       int           // weir_quota_keys, of policies, in their table now
+	QuotaSpells     int           // weir_quota_spells, hosts and keys exceeding now
+	QuotaEvictions  uint64        // weir_quota_evictions_total, hosts and keys given up for room
+	QuotaOverflowed uint64        // weir_quota_overflowed_total, requests of hosts and keys that found no room
+	Policies        []PolicyCount // weir_policy_requests_total
 
 	StoreSeconds    Histogram // weir_store_seconds, from Submit to the store's answer
-	UplinkQueue     int       // weir_uplink_queue, messages not yet answered
+	UplinkQueue     int       // weir_uplink_queue, messages waiting for the next batch
 	UplinkCommitted uint64    // weir_uplink_committed_total, messages stored
 	UplinkRefused   uint64    // weir_uplink_refused_total, messages not taken or not stored
 	UplinkDead      uint64    // weir_uplink_dead_total, messages put into WEIR_DEAD

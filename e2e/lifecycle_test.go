@@ -1,10 +1,12 @@
 package e2e_test
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -59,14 +61,7 @@ func TestStopping(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the request in hand was not answered")
 	}
-	select {
-	case <-g.exited:
-	case <-time.After(patience):
-		t.Fatal("weir did not end")
-	}
-	require.Zero(t, g.cmd.ProcessState.ExitCode(), g.log)
-	require.Less(t, time.Since(begin), 10*time.Second)
-	require.NotContains(t, g.log.String(), "level=ERROR")
+	g.exits(t, begin)
 }
 
 // question asks for a device's attributes and is the status and the body.
@@ -102,19 +97,37 @@ func refusesConnections(addr string) bool {
 	return false
 }
 
-// TestStoppingInTime: a client that never ends its request does not hold the
-// gateway for more than 10 s, nor does SIGINT differ from SIGTERM.
+// TestStoppingInTime: clients that say nothing, or never end their request, do
+// not hold the gateway for more than 10 s, nor does SIGINT differ from SIGTERM.
 func TestStoppingInTime(t *testing.T) {
 	t.Parallel()
 	g := start(t, "")
-	conn, err := net.Dial("tcp", host(t, g.HTTP))
-	require.NoError(t, err)
-	defer conn.Close()
-	_, err = io.WriteString(conn, "POST /api/v1/pump/telemetry HTTP/1.1\r\nHost: weir\r\nContent-Length: 100\r\n\r\n{")
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return g.metric(t, `weir_connections{transport="http"}`) == 1 }, patience, 10*time.Millisecond)
+	say := func(addr, text string) net.Conn {
+		conn, err := net.Dial("tcp", addr)
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		_, err = io.WriteString(conn, text)
+		require.NoError(t, err)
+		return conn
+	}
+	for _, addr := range []string{host(t, g.HTTP), g.MQTT, host(t, g.Control)} {
+		say(addr, "")
+	}
+	slow := say(host(t, g.HTTP), "POST /api/v1/pump/telemetry HTTP/1.1\r\nHost: weir\r\nContent-Length: 100\r\n\r\n{")
+	require.Eventually(t, func() bool { return g.metric(t, "weir_requests_total", `"http"`, `"admitted"`) == 1 }, patience, 10*time.Millisecond)
 	begin := time.Now()
 	require.NoError(t, g.cmd.Process.Signal(syscall.SIGINT))
+	require.NoError(t, slow.SetReadDeadline(time.Now().Add(patience)))
+	resp, err := http.ReadResponse(bufio.NewReader(slow), nil)
+	require.NoError(t, err)
+	require.Equal(t, 503, resp.StatusCode)
+	g.exits(t, begin)
+	require.NotContains(t, g.log.String(), "level=WARN")
+}
+
+// exits waits for a stop, which ends well and within 10 s.
+func (g *gateway) exits(t *testing.T, begin time.Time) {
+	t.Helper()
 	select {
 	case <-g.exited:
 	case <-time.After(patience):
@@ -122,6 +135,90 @@ func TestStoppingInTime(t *testing.T) {
 	}
 	require.Less(t, time.Since(begin), 10*time.Second)
 	require.Zero(t, g.cmd.ProcessState.ExitCode(), g.log)
+	require.NotContains(t, g.log.String(), "level=ERROR")
+}
+
+// TestStoppingWithoutTheStore: NATS is silent, and what is in hand is told so
+// before its connection closes, never acknowledged; health is to be had while it
+// is waited for.
+func TestStoppingWithoutTheStore(t *testing.T) {
+	t.Parallel()
+	store := startExternal(t)
+	line := newStall(t, store.server.Addr().String())
+	g := start(t, "", "WEIR_NATS__URL=nats://"+line.Addr().String())
+	require.Equal(t, 200, post(t, g, "pump").StatusCode)
+	p := mqttHello(t, g, true, "fan")
+	close(line.stalled)
+
+	told := make(chan int, 1)
+	go func() {
+		resp, err := http.Post(g.HTTP+"/api/v1/pump/telemetry", "application/json", strings.NewReader("{}"))
+		if err != nil {
+			told <- 0
+			return
+		}
+		resp.Body.Close()
+		told <- resp.StatusCode
+	}()
+	p.send(p.publish("v1/devices/me/telemetry", 1, "{}"))
+	for _, protocol := range []string{`"http"`, `"mqtt"`} { // two each: the POST before, and CONNECT
+		require.Eventually(t, func() bool { return g.metric(t, "weir_requests_total", protocol, `"admitted"`) == 2 }, patience, 10*time.Millisecond)
+	}
+	begin := time.Now()
+	require.NoError(t, g.cmd.Process.Signal(syscall.SIGTERM))
+	head, body := p.read()
+	require.EqualValues(t, 0xE0, head, "DISCONNECT")
+	require.EqualValues(t, 0x8B, body[0])
+	require.Equal(t, 503, <-told)
+	require.Equal(t, 200, status(g.Control+"/healthz"))
+	require.Equal(t, 503, status(g.Control+"/readyz"))
+	g.exits(t, begin)
+}
+
+// stall is a way to a server on which nothing more moves once stalled is closed.
+type stall struct {
+	net.Listener
+	stalled chan struct{}
+}
+
+func newStall(t *testing.T, to string) *stall {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := &stall{ln, make(chan struct{})}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			near, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", to)
+			if err != nil {
+				near.Close()
+				continue
+			}
+			t.Cleanup(func() { near.Close(); far.Close() })
+			go s.copy(near, far)
+			go s.copy(far, near)
+		}
+	}()
+	return s
+}
+
+func (s *stall) copy(to io.Writer, from io.Reader) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		select {
+		case <-s.stalled:
+			return
+		default:
+		}
+		if _, werr := to.Write(buf[:n]); err != nil || werr != nil {
+			return
+		}
+	}
 }
 
 // TestARestartKeepsWhatIsStored, after SIGTERM and on the same folder.

@@ -25,10 +25,14 @@ const (
 	Say
 	// Close ends the session; over MQTT 5 a DISCONNECT with the code goes first.
 	Close
+	// Bury keeps the message with the reason (Gate.Bury) and acknowledges it
+	// with success once it is kept; where it cannot be, the session ends. A
+	// message whose topic leads nowhere is acknowledged and ignored.
+	Bury
 )
 
 // MQTTReply is an act and its reason or return code; the code means nothing for
-// Accept and Drop, nor for Close over MQTT 3.1.1.
+// Accept, Drop and Bury, nor for Close over MQTT 3.1.1.
 type MQTTReply struct {
 	Act  MQTTAct
 	Code byte
@@ -77,7 +81,8 @@ func over(http int, coap, connack5, disconnect5, connack3 byte) Answer {
 }
 
 // kept is an answer that leaves an MQTT session alone: MQTT 5 is told code in
-// the acknowledgement; MQTT 3.1.1, which cannot be told, is acknowledged.
+// the acknowledgement; MQTT 3.1.1 cannot be told, and would send the message
+// again for ever: it is kept as a dead letter, and then acknowledged.
 func kept(http int, coap, code, connack5, connack3 byte) Answer {
 	say := MQTTReply{Say, code}
 	return Answer{
@@ -87,7 +92,8 @@ func kept(http int, coap, code, connack5, connack3 byte) Answer {
 			Subscribe: MQTTReply{Say, v5NotAuthorized},
 		},
 		MQTT3: MQTTAnswer{
-			Connack: connack3, Subscribe: MQTTReply{Say, v3SubscribeFailed},
+			Connack: connack3, Publish0: MQTTReply{Act: Bury}, Publish: MQTTReply{Act: Bury},
+			Subscribe: MQTTReply{Say, v3SubscribeFailed},
 		},
 	}
 }
@@ -129,6 +135,7 @@ var fixed = [numRefusalKinds]Answer{
 func accepted(http int, coap byte) Answer {
 	a := kept(http, coap, 0, v5Unspecified, v3Unavailable)
 	a.MQTT5.Publish0, a.MQTT5.Publish = MQTTReply{}, MQTTReply{}
+	a.MQTT3.Publish0, a.MQTT3.Publish = MQTTReply{}, MQTTReply{}
 	return a
 }
 

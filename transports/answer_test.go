@@ -9,7 +9,7 @@ import (
 	"github.com/weirgate/weir/transports"
 )
 
-// say, end, drop and ok are the acts as the tables below write them.
+// say, end, drop, bury and ok are the acts as the tables below write them.
 func say(code byte) transports.MQTTReply {
 	return transports.MQTTReply{Act: transports.Say, Code: code}
 }
@@ -20,6 +20,7 @@ func end(code byte) transports.MQTTReply {
 
 var (
 	drop = transports.MQTTReply{Act: transports.Drop}
+	bury = transports.MQTTReply{Act: transports.Bury}
 	ok   = transports.MQTTReply{Act: transports.Accept}
 )
 
@@ -93,12 +94,12 @@ func TestOtherAnswers(t *testing.T) {
 		mqtt3      transports.MQTTAnswer
 		anyConnack bool // no CONNECT is refused for this
 	}{
-		{kind: transports.CostTooHigh, http: 413, coap: 0x8D, mqtt5: each(0x97, drop, say(0x97), say(0x87), ok), mqtt3: each(3, ok, ok, say(0x80), ok)},
+		{kind: transports.CostTooHigh, http: 413, coap: 0x8D, mqtt5: each(0x97, drop, say(0x97), say(0x87), ok), mqtt3: each(3, bury, bury, say(0x80), ok)},
 		{kind: transports.BadCredentials, http: 401, coap: 0x81, mqtt5: all(0x86, end(0x87)), mqtt3: all(5, end(0))},
 		{kind: transports.DirectoryFull, http: 503, coap: 0xA3, mqtt5: all(0x97, end(0x97)), mqtt3: all(3, end(0))},
-		{kind: transports.BadPayload, http: 400, coap: 0x80, mqtt5: each(0, drop, say(0x83), say(0x87), ok), mqtt3: each(0, ok, ok, say(0x80), ok), anyConnack: true},
+		{kind: transports.BadPayload, http: 400, coap: 0x80, mqtt5: each(0, drop, say(0x83), say(0x87), ok), mqtt3: each(0, bury, bury, say(0x80), ok), anyConnack: true},
 		{kind: transports.TooLarge, http: 413, coap: 0x8D, mqtt5: all(0x95, end(0x95)), mqtt3: all(3, end(0))},
-		{kind: transports.NameTooLong, http: 400, coap: 0x80, mqtt5: each(0x85, drop, say(0x90), say(0x87), ok), mqtt3: each(2, ok, ok, say(0x80), ok)},
+		{kind: transports.NameTooLong, http: 400, coap: 0x80, mqtt5: each(0x85, drop, say(0x90), say(0x87), ok), mqtt3: each(2, bury, bury, say(0x80), ok)},
 		{kind: transports.UnknownPath, http: 404, coap: 0x84, mqtt5: ignored, mqtt3: each(0, ok, ok, say(0x80), ok), anyConnack: true},
 		{kind: transports.BadMethod, http: 405, coap: 0x85, mqtt5: ignored, mqtt3: each(0, ok, ok, say(0x80), ok), anyConnack: true},
 		{kind: transports.StoreAway, http: 503, coap: 0xA3, mqtt5: all(0x88, end(0x89)), mqtt3: all(3, end(0))},

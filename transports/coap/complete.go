@@ -55,13 +55,8 @@ func (s *Server) separate(tag uint64, e *exchange, r *response) {
 }
 
 // remember has a retransmission of an ended exchange's request get the same
-// answer. One of a question is asked again: what it answers may be long, and a
-// GET is idempotent (RFC 7252 5.8.1).
+// answer; content alone is not kept, and asked for again.
 func (s *Server) remember(e *exchange, code byte, maxAge uint8) {
-	if e.question {
-		s.seen.forget(e.hash)
-		return
-	}
 	s.seen.become(e.hash, answered, code, maxAge)
 }
 

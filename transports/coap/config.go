@@ -27,8 +27,9 @@ type Config struct {
 	Address string
 	// Gate admits and takes messages. Required.
 	Gate *transports.Gate
-	// Log is told of the socket's buffers being smaller than wanted, at Listen,
-	// and of nothing else. nil: nobody is told.
+	// Log is told of the socket's buffers being smaller than wanted, at Listen;
+	// of where a panic was contained, at most once a minute and without anything
+	// that was received; and of nothing else. nil: nobody is told.
 	Log *slog.Logger
 	// Now is the clock by which the separate responses and the lifetime of
 	// message ids go. nil: time.Now.

@@ -39,7 +39,17 @@ type repeat struct {
 	non    bool
 	// known marks a request with a good token: it outlives those without.
 	known bool
+	// times is how often it came again, up to maxRepeats + 1.
+	times uint8
 }
+
+// maxRepeats is how many repeats of one request are served free of charge: the
+// MAX_RETRANSMIT of RFC 7252 4.8, and as many that the network doubled.
+const maxRepeats = 2 * maxRetransmit
+
+// worn tells whether the request came again more often than its peer and the
+// network together would send it: somebody replays it.
+func (r repeat) worn() bool { return r.times > maxRepeats }
 
 // noAge stands for a response without Max-Age.
 const noAge = 0xff
@@ -71,13 +81,19 @@ func (r repeat) word(second uint32) uint64 {
 	if r.known {
 		w |= 1 << 9
 	}
-	return w
+	return w | uint64(r.times&timesMask)<<timesShift
 }
+
+// The place of times in an entry's word: 4 bits.
+const (
+	timesShift = 10
+	timesMask  = 0xf
+)
 
 func repeatOf(w uint64) repeat {
 	return repeat{
 		state: repeatState(w), code: byte(w >> 16), maxAge: byte(w >> 24),
-		non: w&(1<<8) != 0, known: w&(1<<9) != 0,
+		non: w&(1<<8) != 0, known: w&(1<<9) != 0, times: uint8(w>>timesShift) & timesMask,
 	}
 }
 
@@ -132,20 +148,30 @@ func (t *dedup) lock(h uint64) (*sync.Mutex, *[dedupWays]dedupEntry) {
 	return mu, &t.sets[i]
 }
 
-// find is what is known of a request; its state is unseen if nothing is.
-func (t *dedup) find(h uint64, now time.Time) repeat {
+// recall is what is known of a request that came now, this time counted; its
+// state is unseen if nothing is.
+func (t *dedup) recall(h uint64, now time.Time) repeat {
 	mu, set := t.lock(h)
 	defer mu.Unlock()
 	second := t.second(now)
 	for i := range set {
 		if e := &set[i]; e.hash == h && e.live(second) {
-			return repeatOf(e.word)
+			return e.again()
 		}
 	}
 	return repeat{}
 }
 
-// put remembers a request seen now.
+// again counts one repeat more, and gives the entry.
+func (e *dedupEntry) again() repeat {
+	r := repeatOf(e.word)
+	r.times = min(r.times+1, maxRepeats+1)
+	e.word = r.word(uint32(e.word >> 32))
+	return r
+}
+
+// put remembers a request seen now. One that is remembered already keeps its age
+// and the count of its repeats: what it asks is asked again.
 func (t *dedup) put(h uint64, r repeat, now time.Time) {
 	mu, set := t.lock(h)
 	defer mu.Unlock()
@@ -154,6 +180,9 @@ func (t *dedup) put(h uint64, r repeat, now time.Time) {
 	for i := range set {
 		e := &set[i]
 		if e.hash == h {
+			if e.live(second) {
+				r.times, second = repeatOf(e.word).times, uint32(e.word>>32)
+			}
 			least = e
 			break
 		}
@@ -189,16 +218,5 @@ func (t *dedup) become(h uint64, state repeatState, code byte, maxAge uint8) {
 		r := repeatOf(e.word)
 		r.state, r.code, r.maxAge = state, code, maxAge
 		e.word = r.word(uint32(e.word >> 32))
-	}
-}
-
-// forget drops what is known of a request.
-func (t *dedup) forget(h uint64) {
-	mu, set := t.lock(h)
-	defer mu.Unlock()
-	for i := range set {
-		if set[i].hash == h {
-			set[i] = dedupEntry{}
-		}
 	}
 }

@@ -38,7 +38,6 @@ type exchange struct {
 	mid      uint16 // the request's; once delivered, the response's
 	kind     message.Type
 	phase    phase
-	question bool // a GET: nothing is remembered of its answer
 	block1   block
 	token    [message.MaxTokenSize]byte
 	tokenLen uint8

@@ -26,6 +26,7 @@ type front struct {
 	req     request
 	message transports.Message
 	charge  transports.Charge
+	tag     uint64 // of the exchange that the datagram at hand has begun; 0: none
 }
 
 func newFront(s *Server, sock *socket) *front {
@@ -36,7 +37,7 @@ func (f *front) handleAll(ctx context.Context, batch []datagram) {
 	f.now = f.s.cfg.Now()
 	f.s.counts.datagrams.Add(uint64(len(batch)))
 	for i := range batch {
-		f.handle(ctx, &batch[i])
+		f.contained(ctx, &batch[i])
 	}
 	f.out.flush()
 	if f.completed {
@@ -88,8 +89,8 @@ func (f *front) host(d *datagram) transports.Host { return f.s.cfg.Gate.Host(d.r
 // request takes one request through repeats, admission and what it asks for.
 func (f *front) request(ctx context.Context, d *datagram) {
 	hash := f.s.seen.hash(d)
-	if r := f.s.seen.find(hash, f.now); r.state != unseen {
-		f.repeated(d, r)
+	if r := f.s.seen.recall(hash, f.now); r.state != unseen {
+		f.repeated(ctx, d, hash, r)
 		return
 	}
 	r := &f.req
@@ -134,23 +135,6 @@ func turnedAway(r *transports.Refusal) bool {
 // tooLong tells whether the datagram is longer than what is taken, and so cut.
 func (d *datagram) tooLong() bool { return len(d.packet()) > maxDatagram }
 
-// repeated answers a retransmission of a CON (RFC 7252 4.5): not at all while the
-// store has it, with the empty ACK if that was the answer, else with the same
-// code and Max-Age. A NON is never answered twice.
-func (f *front) repeated(d *datagram, r repeat) {
-	f.s.counts.repeats.Add(1)
-	h := header(d.packet())
-	if r.non || r.state == waiting {
-		return
-	}
-	if r.state == acked {
-		f.out.sayEmpty(envelope{kind: message.Acknowledgement, mid: h.mid()}, &d.remote, d.local)
-		return
-	}
-	answer := again(r)
-	f.answer(d, &answer)
-}
-
 // fail answers an admitted request with an error, and has a retransmission get
 // the same. A NON with a critical option that is not understood is rejected by
 // silence (RFC 7252 5.4.1).
@@ -183,7 +167,7 @@ func (f *front) exchange(d *datagram, hash uint64) exchange {
 	r := &f.req
 	e := exchange{
 		remote: d.remote, local: d.local, hash: hash, asked: uint16(len(r.header)),
-		kind: message.Acknowledgement, mid: r.mid(), question: r.code() == codes.GET, block1: r.block1,
+		kind: message.Acknowledgement, mid: r.mid(), block1: r.block1,
 	}
 	e.tokenLen = uint8(copy(e.token[:], r.token))
 	if r.kind() == message.NonConfirmable {
@@ -200,6 +184,7 @@ func (f *front) begin(d *datagram, e *exchange, device *devices.Device) (tag uin
 		f.busy(d, e.hash, device)
 		return 0, false
 	}
+	f.tag = tag
 	f.s.seen.put(e.hash, repeat{
 		state: waiting, non: e.kind == message.NonConfirmable, known: true,
 	}, f.now)

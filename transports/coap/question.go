@@ -24,6 +24,7 @@ const (
 
 // ask puts a device's question, in a goroutine of at most maxQuestions.
 func (f *front) ask(ctx context.Context, d *datagram, e *exchange, device *devices.Device) {
+	question, wanted := f.req.question(), f.req.block2
 	select {
 	case f.s.questions <- struct{}{}:
 	default:
@@ -35,9 +36,9 @@ func (f *front) ask(ctx context.Context, d *datagram, e *exchange, device *devic
 		<-f.s.questions
 		return
 	}
-	question, wanted := f.req.question(), f.req.block2
 	f.s.work.Go(func() {
 		defer func() { <-f.s.questions }()
+		defer f.s.contain(&tag)
 		f.s.call(ctx, tag, device, question, wanted)
 	})
 }

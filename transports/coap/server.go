@@ -23,6 +23,7 @@ type Server struct {
 	// questions holds a token for each question that is being asked.
 	questions chan struct{}
 	work      sync.WaitGroup // the timer and the questions
+	alarm     alarm
 
 	outMu sync.Mutex // guards out
 	out   *sender    // answers to what was not answered at once; nil before Listen

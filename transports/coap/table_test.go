@@ -25,7 +25,7 @@ func TestAFullSetGivesWayToTheLeastUseful(t *testing.T) {
 		t.Helper()
 		var got []uint64
 		for i := uint64(1); i < 20; i++ {
-			if r := d.find(hash(i), start.Add(at)); r.state != unseen {
+			if r := d.recall(hash(i), start.Add(at)); r.state != unseen {
 				require.Equal(t, byte(i), r.code)
 				got = append(got, i)
 			}
@@ -48,9 +48,32 @@ func TestAFullSetGivesWayToTheLeastUseful(t *testing.T) {
 	holds(8*time.Second, 2, 6, 7, 8)
 	unknown(9, 249*time.Second) // an expired one goes first
 	holds(249*time.Second, 6, 7, 8, 9)
-	d.forget(hash(7))
-	d.become(hash(7), answered, 7, 0)
-	holds(249*time.Second, 6, 8, 9)
+	d.become(hash(2), answered, 2, 0)
+	holds(249*time.Second, 6, 7, 8, 9)
+}
+
+func TestAnEntryCountsItsRepeats(t *testing.T) {
+	start := time.Unix(1000, 0)
+	d := newDedup(start)
+	seen := func(at time.Duration, want repeat) {
+		t.Helper()
+		require.Equal(t, want, d.recall(5, start.Add(at)))
+	}
+	seen(0, repeat{})
+	d.put(5, repeat{state: waiting, known: true}, start)
+	seen(0, repeat{state: waiting, known: true, times: 1})
+	d.become(5, answered, 0xff, 0xfe)
+	seen(0, repeat{state: answered, code: 0xff, maxAge: 0xfe, known: true, times: 2})
+	d.put(5, repeat{state: waiting, known: true}, start.Add(100*time.Second)) // what it asks is asked again
+	for range 20 {
+		d.recall(5, start)
+	}
+	worn := repeat{state: waiting, known: true, times: maxRepeats + 1}
+	seen(246*time.Second, worn)
+	require.True(t, worn.worn())
+	seen(247*time.Second, repeat{}) // its first time is what its age counts from
+	d.put(5, repeat{state: answered, non: true}, start.Add(247*time.Second))
+	seen(247*time.Second, repeat{state: answered, non: true, times: 1})
 }
 
 func TestTheWheel(t *testing.T) {

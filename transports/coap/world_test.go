@@ -108,14 +108,17 @@ func (h *hosts) spent() (verified, unverified uint32) {
 	return verified, unverified
 }
 
-// directory knows one device, by the token "tok".
+// directory knows one device, by the token "tok", and panics over "boom".
 type directory struct{ device devices.Device }
 
 func (d *directory) ByToken(token string) (*devices.Device, error) {
-	if token != "tok" {
-		return nil, devices.ErrUnknown
+	switch token {
+	case "tok":
+		return &d.device, nil
+	case "boom":
+		panic("no token " + token)
 	}
-	return &d.device, nil
+	return nil, devices.ErrUnknown
 }
 
 // store keeps what it is given; in manual mode until the test confirms it.
@@ -123,6 +126,7 @@ type store struct {
 	mu     sync.Mutex
 	manual bool
 	refuse error
+	panics string // a body over which Submit panics
 	bodies []string
 	kinds  []transports.Kind
 	open   []func(error)
@@ -133,6 +137,9 @@ func (s *store) Submit(m *transports.Message, c transports.Completer, tag uint64
 	defer s.mu.Unlock()
 	if s.refuse != nil {
 		return s.refuse
+	}
+	if s.panics != "" && s.panics == string(m.Payload) {
+		panic("cannot store " + s.panics)
 	}
 	s.bodies = append(s.bodies, string(m.Payload))
 	s.kinds = append(s.kinds, m.Kind)

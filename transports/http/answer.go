@@ -3,6 +3,7 @@ package http
 import (
 	nethttp "net/http"
 	"strconv"
+	"time"
 
 	"github.com/weirgate/weir/quota"
 	"github.com/weirgate/weir/transports"
@@ -43,9 +44,7 @@ func (s *Server) refuse(w nethttp.ResponseWriter, r *nethttp.Request, why *trans
 	if status == nethttp.StatusUnauthorized {
 		h["WWW-Authenticate"] = []string{`Bearer realm="weir"`}
 	}
-	if unread(r, c) {
-		h["Connection"] = []string{"close"}
-	}
+	s.spareBody(h, r, why)
 	buf := s.buffer()
 	defer s.keep(buf)
 	overQuota := why.Kind == transports.QuotaExceeded || why.Kind == transports.CostTooHigh
@@ -60,10 +59,20 @@ func (s *Server) refuse(w nethttp.ResponseWriter, r *nethttp.Request, why *trans
 	_, _ = w.Write(*buf) // the client is gone: nothing is left to say
 }
 
-// unread tells whether a body is left that is not worth reading for the sake of
-// the connection.
-func unread(r *nethttp.Request, c *conn) bool {
-	return !c.req.read && (r.ContentLength < 0 || r.ContentLength > maxUnread)
+// spareBody sees to a body that is left: one that is not worth reading for the
+// sake of the connection ends it, and none is waited for as long as a body that
+// was wanted. One that Shutdown has cut has no more time at all.
+func (s *Server) spareBody(h nethttp.Header, r *nethttp.Request, why *transports.Refusal) {
+	c := connOf(r)
+	if c.req.read || r.ContentLength == 0 {
+		return
+	}
+	if r.ContentLength < 0 || r.ContentLength > maxUnread {
+		h["Connection"] = []string{"close"}
+	}
+	if why.Kind != transports.ShuttingDown {
+		_ = c.SetReadDeadline(time.Now().Add(refusedBody)) // it fails where the client is gone
+	}
 }
 
 // problemOf is the problem that a refusal is.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	nethttp "net/http"
+	"os"
 
 	"github.com/weirgate/weir/transports"
 )
@@ -31,6 +32,9 @@ func (s *Server) readBody(w nethttp.ResponseWriter, r *nethttp.Request, buf []by
 	if r.ContentLength > s.cfg.MaxBody {
 		return buf, tooLarge
 	}
+	c := connOf(r)
+	c.expectBody()
+	defer c.hand.Store(answering)
 	body := r.Body
 	if r.ContentLength < 0 { // chunked: its end is not known
 		body = nethttp.MaxBytesReader(w, body, s.cfg.MaxBody)
@@ -46,6 +50,9 @@ func (s *Server) readBody(w nethttp.ResponseWriter, r *nethttp.Request, buf []by
 		}
 		if errors.Is(err, io.EOF) {
 			return buf, transports.Refusal{}
+		}
+		if s.leaving.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+			return buf, transports.Refusal{Kind: transports.ShuttingDown}
 		}
 		var over *nethttp.MaxBytesError
 		if errors.As(err, &over) {

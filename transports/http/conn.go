@@ -24,7 +24,6 @@ func (l listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.s.open.Add(1)
 	return &conn{Conn: c, s: l.s}, nil
 }
 
@@ -33,8 +32,8 @@ func (l listener) Accept() (net.Conn, error) {
 // nothing here needs a lock; HTTP/2 would need it apart.
 type conn struct {
 	net.Conn
-	s      *Server
-	closed atomic.Bool
+	s    *Server
+	hand atomic.Uint32 // what Shutdown does about it
 
 	settled  bool       // the next two are known
 	forwards bool       // the peer is a trusted proxy that may name its client
@@ -66,14 +65,6 @@ type request struct {
 type connKey struct{}
 
 func connOf(r *nethttp.Request) *conn { return r.Context().Value(connKey{}).(*conn) }
-
-// Close closes the connection and counts it out once.
-func (c *conn) Close() error {
-	if c.closed.CompareAndSwap(false, true) {
-		c.s.open.Add(-1)
-	}
-	return c.Conn.Close()
-}
 
 // CloseWrite lets net/http end an answer whose request it will not read.
 func (c *conn) CloseWrite() error {

@@ -12,6 +12,9 @@ import (
 // and body unseen, and routes it if it is admitted.
 func (s *Server) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	c := connOf(r)
+	if !c.hand.CompareAndSwap(nothing, answering) {
+		panic(nethttp.ErrAbortHandler) // Shutdown came first: nothing has been charged
+	}
 	c.said = false
 	c.req = request{host: c.hostOf(r)}
 	c.charge.Reset()

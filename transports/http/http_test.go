@@ -2,8 +2,8 @@ package http_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -191,21 +191,35 @@ func TestQuota(t *testing.T) {
 			require.Equal(t, 200, c.do(post("/api/v1/pump/telemetry", "{}")).StatusCode)
 		})
 	}
-	t.Run("none at all", func(t *testing.T) {
-		got := connect(t, serve(t, limited(quota.Standard, 0), nil)).do(get("/"))
-		require.Equal(t, 429, got.StatusCode)
-		require.Empty(t, got.Header.Get("Retry-After"), "no wait helps")
-		require.JSONEq(t, `{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded",
-			"title":"quota exceeded","status":429,
-			"detail":"quota exceeded: policy host, used 0 of 0","violated-policies":["host"],"used":0,"quota":0}`, got.body)
-	})
-	t.Run("a refused body is not read", func(t *testing.T) {
-		w := limited(quota.Standard, 1)
-		c := connect(t, serve(t, w, nil))
+	for profile, status := range map[quota.Profile]int{quota.ThingsBoard: 509, quota.Standard: 429} {
+		t.Run("none at all, "+profile.String(), func(t *testing.T) {
+			got := connect(t, serve(t, limited(profile, 0), nil)).do(get("/"))
+			require.Equal(t, status, got.StatusCode)
+			require.Empty(t, got.Header.Get("Retry-After"))
+			require.JSONEq(t, `{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded",
+				"title":"quota exceeded","status":`+itoa(status)+`,
+				"detail":"quota exceeded: policy host, used 0 of 0","violated-policies":["host"],"used":0,"quota":0}`, got.body)
+		})
+	}
+	for _, length := range []int{100, 60000} {
+		t.Run("a refused body of "+itoa(length)+" is not waited for", func(t *testing.T) {
+			c := connect(t, serve(t, limited(quota.Standard, 1), nil))
+			c.do(get("/"))
+			got := c.do("POST /api/v1/pump/telemetry HTTP/1.1\r\nHost: w\r\nContent-Length: " + itoa(length) + "\r\n\r\n{")
+			require.Equal(t, 429, got.StatusCode)
+			require.True(t, got.Close)
+			_, err := c.r.ReadByte()
+			require.ErrorIs(t, err, io.EOF, "closed long before ReadTimeout")
+		})
+	}
+	t.Run("a refused body that came costs no connection", func(t *testing.T) {
+		c := connect(t, serve(t, limited(quota.Standard, 1), nil))
 		c.do(get("/"))
-		got := c.do("POST /api/v1/pump/telemetry HTTP/1.1\r\nHost: w\r\nContent-Length: 60000\r\n\r\n{")
-		require.Equal(t, 429, got.StatusCode)
-		require.True(t, got.Close)
+		for range 3 {
+			got := c.do(post("/api/v1/pump/telemetry", "{}"))
+			require.Equal(t, 429, got.StatusCode)
+			require.False(t, got.Close)
+		}
 	})
 }
 
@@ -341,57 +355,6 @@ func TestAnswerWaitsForTheStore(t *testing.T) {
 	w.complete()
 	require.Equal(t, 200, c.read("POST").StatusCode, "a client that ended its sending side still gets its answer")
 	require.Eventually(t, func() bool { return s.Stats().Connections == 0 }, 10*time.Second, time.Millisecond)
-}
-
-func TestShutdown(t *testing.T) {
-	open := func(w *world) (*http.Server, chan error) {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		s := http.New(&http.Config{Listener: ln, Gate: w.gate()})
-		ended := make(chan error, 1)
-		go func() { ended <- s.Serve() }()
-		return s, ended
-	}
-	t.Run("answers what is in hand", func(t *testing.T) {
-		w := &world{hold: true}
-		s, ended := open(w)
-		c := connect(t, s)
-		_, err := c.Write([]byte(post("/api/v1/pump/telemetry", "{}")))
-		require.NoError(t, err)
-		require.Eventually(t, func() bool { return w.keptBack() == 1 }, 10*time.Second, time.Millisecond)
-		done := make(chan error, 1)
-		go func() { done <- s.Shutdown(t.Context()) }()
-		require.NoError(t, <-ended)
-		w.complete()
-		require.Equal(t, 200, c.read("POST").StatusCode)
-		require.NoError(t, <-done)
-		require.NoError(t, s.Shutdown(t.Context()), "again is no harm")
-		_, err = net.Dial("tcp", s.Addr().String())
-		require.Error(t, err)
-	})
-	t.Run("never says a false yes", func(t *testing.T) {
-		w := &world{hold: true}
-		s, ended := open(w)
-		c := connect(t, s)
-		_, err := c.Write([]byte(post("/api/v1/pump/telemetry", "{}")))
-		require.NoError(t, err)
-		require.Eventually(t, func() bool { return w.keptBack() == 1 }, 10*time.Second, time.Millisecond)
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		require.ErrorIs(t, s.Shutdown(ctx), context.Canceled)
-		require.NoError(t, <-ended)
-		if line, err := c.r.ReadString('\n'); err == nil { // closed, or told so just before
-			require.Contains(t, line, " 503 ")
-		}
-		w.complete() // the store still has it: nobody waits, nothing blocks
-	})
-	t.Run("before Serve", func(t *testing.T) {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		s := http.New(&http.Config{Listener: ln, Gate: (&world{}).gate()})
-		require.NoError(t, s.Shutdown(t.Context()))
-		require.NoError(t, s.Serve())
-	})
 }
 
 func TestStatsAndLog(t *testing.T) {

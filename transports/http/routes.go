@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	nethttp "net/http"
 	"net/url"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -43,6 +44,7 @@ func (s *Server) store(g *gin.Context, kind transports.Kind, dev *devices.Device
 	}); refusal.Refused() {
 		return refusal
 	}
+	_ = c.SetWriteDeadline(time.Now().Add(WriteTimeout)) // it fails where the client is gone
 	c.req.msg = transports.Message{
 		Transport: transports.HTTP, Kind: kind, Host: c.req.host, Device: dev, Payload: body,
 	}
@@ -98,6 +100,9 @@ func (s *Server) askAttributes(g *gin.Context) {
 		return
 	}
 	answer, refusal := s.cfg.Gate.Call(g.Request.Context(), dev, transports.Attributes.String(), q)
+	if refusal.Refused() && s.gaveUp() {
+		refusal = transports.Refusal{Kind: transports.ShuttingDown}
+	}
 	if refusal.Refused() {
 		s.refuse(g.Writer, g.Request, &refusal)
 		return

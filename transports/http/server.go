@@ -22,12 +22,14 @@ import (
 
 // The bounds of a connection. A request has ReadTimeout to arrive whole, so
 // that a slow sender holds a connection no longer; the answer has WriteTimeout
-// from then on, which leaves the store its 10 s.
+// from then on, which leaves the store its 10 s. What is left of the body of a
+// refused request has refusedBody to arrive.
 const (
 	ReadHeaderTimeout = 10 * time.Second
 	ReadTimeout       = 30 * time.Second
 	WriteTimeout      = 30 * time.Second
 	IdleTimeout       = 60 * time.Second
+	refusedBody       = time.Second
 	MaxHeaderBytes    = 16 << 10
 	DefaultMaxBody    = 64 << 10
 )
@@ -76,7 +78,8 @@ type Server struct {
 	buffers  sync.Pool // *[]byte of at most keepBuffer bytes
 	receipts sync.Pool // *receipt, none of which may still be completed
 
-	open                          atomic.Int64
+	conns                         connSet
+	leaving                       atomic.Bool // Shutdown has begun
 	malformed, panics, complaints atomic.Uint64
 	nextLine                      atomic.Int64 // UNIX nanoseconds before which no fault is logged
 }
@@ -87,6 +90,7 @@ func New(cfg *Config) *Server {
 	s.setDefaults()
 	base, stop := context.WithCancel(context.Background())
 	s.stop, s.stopped = stop, base.Done()
+	s.conns.init()
 	s.tooLarge = "the body is over " + strconv.FormatInt(s.cfg.MaxBody, 10) + " bytes"
 	s.buffers.New = func() any { b := make([]byte, 0, firstBuffer); return &b }
 	s.receipts.New = func() any { return &receipt{make(chan error, 1)} }
@@ -100,6 +104,7 @@ func New(cfg *Config) *Server {
 		ErrorLog:                     log.New(complaints{s}, "", 0),
 		DisableGeneralOptionsHandler: true, // it would answer without admission
 		BaseContext:                  func(net.Listener) context.Context { return base },
+		ConnState:                    s.follow,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, c)
 		},
@@ -154,27 +159,10 @@ func (s *Server) Serve() error {
 	return err
 }
 
-// Shutdown stops accepting, and returns when every request in hand is answered.
-// When ctx ends first, those that still wait are refused, all connections are
-// closed, and the error is ctx's.
-func (s *Server) Shutdown(ctx context.Context) error {
-	defer s.stop()
-	err := s.http.Shutdown(ctx)
-	_ = s.cfg.Listener.Close() // Shutdown knows it only once Serve has begun
-	if errors.Is(err, net.ErrClosed) {
-		err = nil
-	}
-	if ctx.Err() == nil {
-		return err
-	}
-	s.stop()
-	return errors.Join(err, s.http.Close())
-}
-
 // Stats is the state of the counters.
 func (s *Server) Stats() Stats {
 	return Stats{
-		Connections: int(s.open.Load()), Malformed: s.malformed.Load(),
+		Connections: s.conns.len(), Malformed: s.malformed.Load(),
 		Panics: s.panics.Load(), Complaints: s.complaints.Load(),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,8 +49,11 @@ type world struct {
 	answer   []byte
 	panics   bool
 	forget   bool // store nothing
+	silent   bool // no service answers a question
 	denied   quota.Profile
 	limits   transports.Policies // after identity
+
+	identified atomic.Int64 // tokens seen
 }
 
 var now = time.Unix(1_800_000_000, 0)
@@ -81,6 +85,7 @@ func (w *world) Discard(quota.Key, quota.Origin)                        {}
 func (w *world) Policy() *quota.Policy                                  { return w.policy }
 
 func (w *world) ByToken(token string) (*devices.Device, error) {
+	w.identified.Add(1)
 	switch {
 	case w.panics:
 		panic("a fault")
@@ -115,10 +120,14 @@ func (w *world) Submit(m *transports.Message, c transports.Completer, tag uint64
 
 func (w *world) Bury(*transports.Message, string, transports.Completer, uint64) error { return nil }
 
-func (w *world) Call(_ context.Context, d *devices.Device, name string, q []byte) ([]byte, error) {
+func (w *world) Call(ctx context.Context, d *devices.Device, name string, q []byte) ([]byte, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked = append(w.asked, d.Name+" "+name+" "+string(q))
+	if w.silent {
+		<-ctx.Done()
+		return nil, errTimeout
+	}
 	return w.answer, w.callErr
 }
 

@@ -18,6 +18,8 @@ type acks struct {
 	ring []ack // a power of two long
 	head uint64
 	n    int
+	// pubacks is how many of the n are of QoS 1.
+	pubacks int
 }
 
 // push owes one more, and returns its tag.
@@ -27,6 +29,9 @@ func (q *acks) push(a ack) uint64 {
 	}
 	tag := q.head + uint64(q.n)
 	q.n++
+	if a.kind == packets.Puback {
+		q.pubacks++
+	}
 	*q.slot(tag) = a
 	return tag
 }
@@ -61,6 +66,9 @@ func (q *acks) pop(b []byte) []byte {
 			break
 		}
 		b = a.append(b)
+		if a.kind == packets.Puback {
+			q.pubacks--
+		}
 		*a = ack{}
 		q.head++
 		q.n--

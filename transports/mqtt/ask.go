@@ -5,20 +5,56 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/weirgate/weir/devices"
 	"github.com/weirgate/weir/transports"
 )
 
-// Bounds of questions. A question over one of them is dropped and counted: it
-// gets no answer, as where no service listens.
+// Bounds of questions. A question over one of the first two is dropped and
+// counted: it gets no answer, as where no service listens.
 const (
-	askers      = 32      // questions asked at once
-	maxWaiting  = 256     // questions that wait for an asker
-	maxAsking   = 4       // questions of one connection under way
+	// maxAsked is how many questions are under way at once, each a goroutine for
+	// transports.CallTimeout at most: some 12 MiB.
+	maxAsked = 1024
+	// maxAsking is how many of them are of one device, however many connections
+	// it has, so that a service that is silent to some leaves room for others.
+	maxAsking   = 4
 	maxQuestion = 4 << 10 // bytes of a question; over it, a bad payload
 )
+
+// asking is who asks how much. The zero asking needs by.
+type asking struct {
+	running sync.WaitGroup
+
+	mu  sync.Mutex
+	all int
+	by  map[*devices.Device]int // bounded by maxAsked; none is 0
+}
+
+// enter takes a place for a question of d; false if there is none.
+func (a *asking) enter(d *devices.Device) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.all >= maxAsked || a.by[d] >= maxAsking {
+		return false
+	}
+	a.all++
+	a.by[d]++
+	return true
+}
+
+// leave gives it back.
+func (a *asking) leave(d *devices.Device) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all--
+	if a.by[d]--; a.by[d] == 0 {
+		delete(a.by, d)
+	}
+}
 
 // inquiry is a device's question on its way to a service.
 type inquiry struct {
@@ -29,16 +65,49 @@ type inquiry struct {
 
 // ask sends a device's question to whoever answers on NATS. The publish is
 // acknowledged at once; the answer is a publish of its own.
-func (c *conn) ask(id string, payload []byte, tag uint64) {
+func (c *conn) ask(to destination, payload []byte, tag uint64) {
 	if problem := badQuestion(payload); problem != "" {
-		c.fail(tag, &transports.Refusal{Kind: transports.BadPayload, Detail: problem})
+		c.decline(to, payload, tag, &transports.Refusal{Kind: transports.BadPayload, Detail: problem})
 		return
 	}
-	if c.asking.Add(1) > maxAsking || !c.srv.inquire(inquiry{c, strings.Clone(id), bytes.Clone(payload)}) {
-		c.asking.Add(-1)
+	if c.srv.asking.enter(c.device) {
+		c.inquire(&inquiry{c, strings.Clone(to.id), bytes.Clone(payload)})
+	} else {
 		c.srv.counts.dropped.Add(1)
 	}
 	c.settle(tag, ack{})
+}
+
+// inquire asks a question that has its place. It is given up when the connection
+// ends.
+func (c *conn) inquire(q *inquiry) {
+	ctx, giveUp := context.WithCancel(context.Background())
+	c.mu.Lock()
+	if c.asked == nil {
+		c.asked = make(map[*inquiry]context.CancelFunc)
+	}
+	c.asked[q] = giveUp
+	if c.dead {
+		giveUp()
+	}
+	c.mu.Unlock()
+	c.srv.asking.running.Go(func() {
+		defer c.forgetQuestion(q)
+		defer giveUp()
+		c.srv.answer(ctx, q)
+	})
+}
+
+// forgetQuestion makes room for another question.
+func (c *conn) forgetQuestion(q *inquiry) {
+	c.srv.asking.leave(c.device)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.asked, q)
+	if len(c.asked) == 0 {
+		c.asked = nil // most clients ask once
+	}
+	c.room.Signal()
 }
 
 func badQuestion(payload []byte) string {
@@ -51,30 +120,8 @@ func badQuestion(payload []byte) string {
 	return ""
 }
 
-// inquire queues a question; false if there is no room.
-func (s *Server) inquire(q inquiry) bool {
-	select {
-	case s.questions <- q:
-		return true
-	default:
-		return false
-	}
-}
-
-// answerQuestions is one asker.
-func (s *Server) answerQuestions(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case q := <-s.questions:
-			s.answer(ctx, q)
-		}
-	}
-}
-
-func (s *Server) answer(ctx context.Context, q inquiry) {
-	defer q.conn.asking.Add(-1)
+// answer asks a question and sends its answer.
+func (s *Server) answer(ctx context.Context, q *inquiry) {
 	defer s.contain()
 	reply, r := s.cfg.Gate.Call(ctx, q.conn.device, "attributes", q.payload)
 	if r.Refused() || !q.conn.deliver(q.id, reply) {

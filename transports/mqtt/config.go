@@ -27,9 +27,10 @@ const (
 	// maxClientID bounds a client identifier, in bytes: it may be a token.
 	// Over it: CONNACK 0x85 or 2.
 	maxClientID = devices.MaxName
-	// receiveMaximum bounds the QoS 1 and 2 publishes of one client that are
-	// not acknowledged. Over it MQTT 5 is told 0x93; MQTT 3.1.1 is not read
-	// from until some are.
+	// receiveMaximum bounds the acknowledgements that one client is owed, over
+	// which it is not read from until some have left. Of MQTT 5, which is told
+	// of it, it bounds the QoS 1 and 2 publishes of a connection that are not
+	// acknowledged, or not released; over it: DISCONNECT 0x93.
 	receiveMaximum = 1024
 	// aliasMaximum bounds a client's topic aliases. Over it: DISCONNECT 0x94.
 	aliasMaximum = 16

@@ -1,9 +1,9 @@
 package mqtt
 
 import (
+	"context"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
@@ -44,16 +44,21 @@ type conn struct {
 	keepFor   time.Duration // how long the session outlives the connection
 	present   bool          // Presence knows of it
 
-	asking atomic.Int32 // questions under way
 	writer sync.WaitGroup
 
 	mu   sync.Mutex // guards below
-	room sync.Cond  // acks got shorter, or the connection ends
+	room sync.Cond  // acks or asked got shorter, or the connection ends
 	acks acks
-	out  []byte // to be written; bounded by maxOut
-	now  *nowWriter
+	// unreleased is how many QoS 2 messages that first came on this connection
+	// were not released, which bounds MQTT 5 alone.
+	unreleased int
+	// asked are the questions under way, and how to give each up; bounded by
+	// maxAsking.
+	asked map[*inquiry]context.CancelFunc
+	out   []byte // to be written; bounded by maxOut
+	now   *nowWriter
 	// writing: drain is at it. dirty: on the server's list for Flush. dead:
-	// nothing more is read or written. leaving: ends when acks is empty. lost:
+	// nothing more is read or written. leaving: ends when acks and asked are empty. lost:
 	// the peer cannot be told anything.
 	writing, dirty, dead, leaving, lost bool
 	why                                 string // it is dead

@@ -186,6 +186,8 @@ func (c *conn) welcome(pk *packets.Packet) transports.Refusal {
 		return r
 	case device == nil:
 		return transports.Refusal{Kind: transports.BadCredentials}
+	case !transports.Addressable(device):
+		return transports.Refusal{Kind: transports.NameTooLong, Detail: "the device's name is too long for a NATS subject"}
 	}
 	c.device, c.client, c.at = device, strings.Clone(pk.Connect.ClientIdentifier), cfg.Now()
 	if c.client == "" {

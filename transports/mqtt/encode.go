@@ -13,6 +13,7 @@ import (
 // demands. Those of refusals are transports.AnswerTo's.
 const (
 	noSubscribers     = 0x10
+	unspecified       = 0x80 // the first that refuses
 	malformedPacket   = 0x81
 	protocolError     = 0x82
 	unsupportedLevel  = 0x84

@@ -49,6 +49,9 @@ func (c *conn) stop(why string) {
 	if !c.dead {
 		c.dead = true
 		_ = c.sock.SetReadDeadline(past)
+		for _, giveUp := range c.asked {
+			giveUp()
+		}
 		c.room.Broadcast()
 	}
 }
@@ -79,9 +82,10 @@ func (c *conn) leave() {
 	_ = c.sock.SetReadDeadline(past)
 }
 
-// settleAll waits until nothing is owed, and says goodbye; mu is held.
+// settleAll waits until nothing is owed, acknowledgements and answers, and says
+// goodbye; mu is held.
 func (c *conn) settleAll() {
-	for c.acks.n > 0 && !c.dead {
+	for (c.acks.n > 0 || len(c.asked) > 0) && !c.dead {
 		c.room.Wait()
 	}
 	c.endLocked(goodbye())

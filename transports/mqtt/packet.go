@@ -93,7 +93,11 @@ func (c *conn) pubrel(f frame) error {
 		return c.malformed()
 	}
 	done := ack{id: pk.PacketID, kind: packets.Pubcomp}
-	if !c.session.release(pk.PacketID) {
+	if c.session.release(pk.PacketID) {
+		c.mu.Lock()
+		c.released()
+		c.mu.Unlock()
+	} else {
 		if err := c.chargeAck(); err != nil {
 			return err
 		}

@@ -30,7 +30,7 @@ func (c *conn) publish(f frame, r *transports.Refusal) error {
 		*r = c.limitPublish(pk.TopicName, pk.Payload)
 	}
 	if r.Refused() {
-		c.fail(tag, r)
+		c.decline(destinationOf(pk.TopicName), pk.Payload, tag, r)
 		return nil
 	}
 	c.take(pk, tag)
@@ -83,7 +83,7 @@ func (c *conn) owe(pk *packets.Packet) (tag uint64, isNew bool, err error) {
 	if pk.FixedHeader.Qos == 0 {
 		return nobodysTag, true, nil
 	}
-	if err := c.roomForOne(); err != nil {
+	if err := c.roomForOne(pk); err != nil {
 		return 0, false, err
 	}
 	c.mu.Lock()
@@ -93,19 +93,23 @@ func (c *conn) owe(pk *packets.Packet) (tag uint64, isNew bool, err error) {
 		return push(), true, nil
 	}
 	came, tag := c.session.arrive(pk.PacketID, c, push)
-	if came == repeated {
+	switch came {
+	case fresh:
+		c.unreleased++
+	case repeated:
 		c.pay(tag, ack{})
 	}
 	return tag, came == fresh, nil
 }
 
-// roomForOne keeps what is owed to a client below receiveMaximum: MQTT 5 was
-// told so, and MQTT 3.1.1 waits.
-func (c *conn) roomForOne() error {
-	unreleased := c.session.unreleased()
+// roomForOne keeps what is owed to a client at receiveMaximum. MQTT 5 was told
+// of it, and what it sends beyond ends it; a QoS 2 message sent again is not
+// beyond. All others wait: MQTT 3.1.1 knows no such bound.
+func (c *conn) roomForOne(pk *packets.Packet) error {
+	again := pk.FixedHeader.Qos == 2 && c.session.has(pk.PacketID)
 	c.mu.Lock()
-	owed := c.acks.n + unreleased
-	for c.terms.version != 5 && c.acks.n >= receiveMaximum && !c.dead {
+	beyond := c.terms.version == 5 && !again && c.acks.pubacks+c.unreleased >= receiveMaximum
+	for !beyond && c.acks.n >= receiveMaximum && !c.dead {
 		c.flush()
 		c.room.Wait()
 	}
@@ -114,11 +118,15 @@ func (c *conn) roomForOne() error {
 	switch {
 	case dead:
 		return errEnded
-	case c.terms.version == 5 && owed >= receiveMaximum, unreleased >= receiveMaximum:
+	case beyond:
 		return c.violation(receiveExceeded)
 	}
 	return nil
 }
+
+// released is one QoS 2 message less in a client's window, be it an earlier
+// connection's: so MQTT 5 counts (4.9). mu is held.
+func (c *conn) released() { c.unreleased = max(0, c.unreleased-1) }
 
 // take sends an admitted PUBLISH where its topic leads.
 func (c *conn) take(pk *packets.Packet, tag uint64) {
@@ -127,7 +135,7 @@ func (c *conn) take(pk *packets.Packet, tag uint64) {
 	case upward:
 		c.submit(to.kind, pk.Payload, tag)
 	case question:
-		c.ask(to.id, pk.Payload, tag)
+		c.ask(to, pk.Payload, tag)
 	default:
 		c.settle(tag, ack{code: c.ifV5(noSubscribers)})
 	}
@@ -142,17 +150,42 @@ func (c *conn) ifV5(code byte) byte {
 }
 
 func (c *conn) submit(kind transports.Kind, payload []byte, tag uint64) {
+	c.compose(kind, payload)
+	r := c.srv.cfg.Gate.Submit(&c.msg, c, tag)
+	if r.Refused() {
+		c.decline(destination{route: upward, kind: kind}, payload, tag, &r)
+	}
+}
+
+// compose makes msg a message of this client.
+func (c *conn) compose(kind transports.Kind, payload []byte) {
 	c.msg = transports.Message{
 		Transport: transports.MQTT, Kind: kind, Host: c.host, Device: c.device, Payload: payload,
 	}
-	r := c.srv.cfg.Gate.Submit(&c.msg, c, tag)
-	if r.Kind == transports.BadPayload && c.terms.version != 5 {
-		// The sender cannot be told, and would send it again for ever.
-		r = c.srv.cfg.Gate.Bury(&c.msg, &r, c, tag)
+}
+
+// decline answers a publish that is refused while its payload is at hand: where
+// the sender cannot be told, that is kept.
+func (c *conn) decline(to destination, payload []byte, tag uint64, r *transports.Refusal) {
+	switch {
+	case c.replyTo(tag, r).Act != transports.Bury:
+		c.fail(tag, r)
+	case to.route == nowhere:
+		c.settle(tag, ack{})
+	default:
+		c.compose(to.kind, payload)
+		if not := c.srv.cfg.Gate.Bury(&c.msg, r, c, tag); not.Refused() {
+			c.fail(tag, &not)
+		}
 	}
-	if r.Refused() {
-		c.fail(tag, &r)
+}
+
+// replyTo is what becomes of a refused publish.
+func (c *conn) replyTo(tag uint64, r *transports.Refusal) transports.MQTTReply {
+	if tag == nobodysTag {
+		return c.answer(r).Publish0
 	}
+	return c.answer(r).Publish
 }
 
 // Complete is how the store says what became of a message. It does not block;
@@ -166,25 +199,26 @@ func (c *conn) Complete(tag uint64, err error) {
 	c.fail(tag, &r)
 }
 
-// fail answers a publish that was not taken.
+// fail answers a publish that was neither stored nor kept. It acknowledges only
+// with a code that says so; where there is none, the connection ends.
 func (c *conn) fail(tag uint64, r *transports.Refusal) {
-	a := c.answer(r)
-	reply := a.Publish
 	if tag == nobodysTag {
-		reply = a.Publish0
 		c.srv.counts.dropped.Add(1)
 	}
-	switch reply.Act {
-	case transports.Say:
+	reply := c.replyTo(tag, r)
+	switch {
+	case reply.Act == transports.Say:
 		c.settle(tag, c.saying(tag, reply.Code, r))
-	case transports.Close:
-		heir := c.abandon(tag)
-		_ = c.end(ending{reply.Code, explain(r), r.Kind.Title()})
-		if heir.owner != nil && heir.owner != c {
-			heir.owner.fail(heir.tag, r) // it was sent again on a newer connection
-		}
-	default:
-		c.settle(tag, ack{})
+		return
+	case tag == nobodysTag && (reply.Act == transports.Drop || reply.Act == transports.Accept):
+		return
+	case reply.Act != transports.Close:
+		reply.Code = unspecified
+	}
+	heir := c.abandon(tag)
+	_ = c.end(ending{reply.Code, explain(r), r.Kind.Title()})
+	if heir.owner != nil && heir.owner != c {
+		heir.owner.fail(heir.tag, r) // it was sent again on a newer connection
 	}
 }
 
@@ -214,7 +248,11 @@ func (c *conn) settle(tag uint64, with ack) {
 	}
 	var heir receipt
 	if owed.kind == packets.Pubrec {
-		heir = c.session.conclude(owed.id, with.code < packets.ErrUnspecifiedError.Code)
+		ok := with.code < unspecified
+		heir = c.session.conclude(owed.id, ok)
+		if !ok {
+			c.released() // there will be no PUBREL
+		}
 	}
 	c.pay(tag, with)
 	c.mu.Unlock()

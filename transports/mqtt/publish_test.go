@@ -220,36 +220,6 @@ func TestPublish_qos2SurvivesItsConnection(t *testing.T) {
 	})
 }
 
-func TestPublish_receiveMaximum(t *testing.T) {
-	r := newRig(t)
-	r.store.set(true, nil)
-	c := r.join(5, "tok1", "c")
-	for i := range 1025 {
-		c.send(publish(5, 1, uint16(i+1), telemetry, `{}`))
-	}
-	c.wantBye(0x93)
-	require.Len(t, r.store.stored(), 1024)
-}
-
-func TestPublish_oldClientIsNotReadWhileTooMuchIsOwed(t *testing.T) {
-	r := newRig(t)
-	r.store.set(true, nil)
-	c := r.join(4, "tok1", "c")
-	for i := range 1100 {
-		c.send(publish(4, 1, uint16(i+1), telemetry, `{}`))
-	}
-	eventually(t, "the window fills", func() bool { return len(r.store.stored()) == 1024 })
-	r.store.set(false, nil)
-	for _, k := range r.store.stored() {
-		k.done(nil)
-	}
-	r.srv.Flush()
-	for i := range 1100 {
-		c.wantAck(0x40, uint16(i+1), 0)
-	}
-	require.Len(t, r.store.stored(), 1100)
-}
-
 func TestPublish_retain(t *testing.T) {
 	r := newRig(t)
 	retained := func(v byte) []byte {

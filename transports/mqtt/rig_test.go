@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -104,17 +105,27 @@ type kept struct {
 	done    func(error)
 }
 
-var errAway = errors.New("the store is away")
+var (
+	errAway = errors.New("the store is away")
+	errName = errors.New("the subject is too long")
+)
 
 // fakeStore completes at once, or when the test says so.
 type fakeStore struct {
-	mu     sync.Mutex
-	hold   bool
-	refuse error
-	all    []kept
+	mu       sync.Mutex
+	hold     bool
+	refuse   error // of both ways
+	refuseUp error // of Submit
+	all      []kept
 }
 
 func (s *fakeStore) Submit(m *transports.Message, c transports.Completer, tag uint64) error {
+	s.mu.Lock()
+	err := s.refuseUp
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	return s.take(m, "", func(err error) { c.Complete(tag, err) })
 }
 
@@ -141,6 +152,13 @@ func (s *fakeStore) set(hold bool, refuse error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hold, s.refuse = hold, refuse
+}
+
+// setUp makes Submit, but not Bury, refuse.
+func (s *fakeStore) setUp(refuse error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuseUp = refuse
 }
 
 func (s *fakeStore) stored() []kept {
@@ -269,14 +287,22 @@ func (r *rig) gate() *transports.Gate {
 	return transports.NewGate(&transports.GateConfig{
 		Lists: r.lists, Quota: r.quota, Policies: r.policies, Store: r.store, Now: r.clock.Now,
 		Directory: fakeDirectory{
-			"tok1": {Account: "acme", Name: "dev1"},
-			"tok2": {Account: "acme", Name: "dev2"},
+			"tok1":    {Account: "acme", Name: "dev1"},
+			"tok2":    {Account: "acme", Name: "dev2"},
+			"longest": {Account: "acme", Name: strings.Repeat("n", 488)},
+			"longer":  {Account: "acme", Name: strings.Repeat("n", 489)},
+			"dots":    {Account: "acme", Name: strings.Repeat(".", 165)},
 		},
 		Caller: fakeCaller(func(ctx context.Context, d *devices.Device, name string, q []byte) ([]byte, error) {
 			return r.caller(ctx, d, name, q)
 		}),
 		DeniedProfile: func() quota.Profile { return quota.ThingsBoard },
-		Classify:      func(error) transports.RefusalKind { return transports.StoreAway },
+		Classify: func(err error) transports.RefusalKind {
+			if errors.Is(err, errName) {
+				return transports.NameTooLong
+			}
+			return transports.StoreAway
+		},
 	})
 }
 

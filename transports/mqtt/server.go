@@ -14,6 +14,7 @@ import (
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/weirgate/weir/devices"
 	"github.com/weirgate/weir/transports"
 )
 
@@ -23,7 +24,7 @@ type Server struct {
 	mochi     *mochi.Server
 	sessions  sessions
 	dirty     dirtyList
-	questions chan inquiry
+	asking    asking
 	counts    counters
 	nextTrace atomic.Int64 // when a panic may be logged again, in Unix seconds
 	quit      chan struct{}
@@ -45,7 +46,7 @@ func New(cfg *Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: full, mochi: newMochi(), questions: make(chan inquiry, maxWaiting),
+		cfg: full, mochi: newMochi(), asking: asking{by: make(map[*devices.Device]int)},
 		quit: make(chan struct{}), conns: make(map[*conn]struct{}),
 	}
 	s.sessions = sessions{
@@ -84,9 +85,6 @@ func (s *Server) Addr() net.Addr { return s.cfg.Listener.Addr() }
 func (s *Server) Serve() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	var helpers sync.WaitGroup
-	for range askers {
-		helpers.Go(func() { s.answerQuestions(ctx) })
-	}
 	helpers.Go(func() { s.sweep(ctx) })
 	err := s.accept()
 	cancel()

@@ -12,9 +12,12 @@ import (
 // session is what outlives a connection of one client: which QoS 2 messages
 // were received and not released (MQTT 5 4.1). Its subscriptions are mochi's.
 type session struct {
-	mu       sync.Mutex
-	received map[uint16]receipt // bounded by receiveMaximum
-	stored   int                // how many of received are in the store
+	mu sync.Mutex
+	// coming are on their way to the store, whose queue bounds them.
+	coming map[uint16]receipt
+	// stored wait for their PUBREL. MQTT 5 is kept at receiveMaximum a
+	// connection; of MQTT 3.1.1 they are all that it has identifiers for.
+	stored idSet
 
 	// Guarded by sessions.mu.
 	conn    *conn         // nil while offline
@@ -22,11 +25,10 @@ type session struct {
 	expires time.Time     // while offline
 }
 
-// receipt is a QoS 2 message between its PUBLISH and its PUBREL.
+// receipt is a QoS 2 message between its PUBLISH and the store.
 type receipt struct {
-	stored bool
-	owner  *conn // who is told when it is stored: the connection that last sent it
-	tag    uint64
+	owner *conn // who is told when it is stored: the connection that last sent it
+	tag   uint64
 }
 
 // arrival is what a QoS 2 PUBLISH means to its session.
@@ -38,27 +40,34 @@ const (
 	awaited          // on its way to the store: PUBREC will come
 )
 
+// has tells whether a QoS 2 PUBLISH came before and was not released.
+func (s *session) has(id uint16) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, coming := s.coming[id]
+	return coming || s.stored.has(id)
+}
+
 // arrive takes note of a QoS 2 PUBLISH on connection c, whose PUBREC is owed
 // under the tag that owe makes; owe is not called for one awaited on c itself.
 func (s *session) arrive(id uint16, c *conn, owe func() uint64) (arrival, uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.received[id]
-	if ok && !r.stored && r.owner == c {
+	if s.stored.has(id) {
+		return repeated, owe()
+	}
+	r, again := s.coming[id]
+	if again && r.owner == c {
 		return awaited, 0
 	}
+	if s.coming == nil {
+		s.coming = make(map[uint16]receipt)
+	}
 	tag := owe()
-	switch {
-	case ok && r.stored:
-		return repeated, tag
-	case ok:
-		s.received[id] = receipt{owner: c, tag: tag}
+	s.coming[id] = receipt{c, tag}
+	if again {
 		return awaited, tag
 	}
-	if s.received == nil {
-		s.received = make(map[uint16]receipt)
-	}
-	s.received[id] = receipt{owner: c, tag: tag}
 	return fresh, tag
 }
 
@@ -67,15 +76,13 @@ func (s *session) arrive(id uint16, c *conn, owe func() uint64) (arrival, uint64
 func (s *session) conclude(id uint16, ok bool) receipt {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, known := s.received[id]
-	switch {
-	case !known || r.stored:
+	r, coming := s.coming[id]
+	if !coming {
 		return receipt{}
-	case ok:
-		s.received[id] = receipt{stored: true}
-		s.stored++
-	default:
-		delete(s.received, id)
+	}
+	delete(s.coming, id)
+	if ok {
+		s.stored = s.stored.with(id)
 	}
 	return r
 }
@@ -84,19 +91,33 @@ func (s *session) conclude(id uint16, ok bool) receipt {
 func (s *session) release(id uint16) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.received[id].stored {
-		return false
-	}
-	delete(s.received, id)
-	s.stored--
-	return true
+	return s.stored.drop(id)
 }
 
-// unreleased is how many messages are stored and wait for their PUBREL.
-func (s *session) unreleased() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stored
+// idSet is a set of packet identifiers, 64 a word: never more than 1024 words,
+// which is some 40 KiB. Its zero value is empty.
+type idSet map[uint16]uint64
+
+func (s idSet) has(id uint16) bool { return s[id>>6]&(1<<(id&63)) != 0 }
+
+// with is s and id.
+func (s idSet) with(id uint16) idSet {
+	if s == nil {
+		s = make(idSet)
+	}
+	s[id>>6] |= 1 << (id & 63)
+	return s
+}
+
+// drop removes id; false if s does not have it.
+func (s idSet) drop(id uint16) bool {
+	if !s.has(id) {
+		return false
+	}
+	if s[id>>6] &^= 1 << (id & 63); s[id>>6] == 0 {
+		delete(s, id>>6)
+	}
+	return true
 }
 
 // sessionName is the name of a client's session, unique over all devices: two

@@ -2,7 +2,6 @@ package mqtt_test
 
 import (
 	"context"
-	"errors"
 	"net"
 	"strconv"
 	"testing"
@@ -167,75 +166,6 @@ func TestSubscribe_isBounded(t *testing.T) {
 	require.Equal(t, byte(0x80), c.want(0x90).body[2])
 	c.send(subscribe(4, 1, attributes+"/response/0"))
 	require.Equal(t, byte(0), c.want(0x90).body[2])
-}
-
-func TestAsk(t *testing.T) {
-	each(t, func(t *testing.T, v byte) {
-		r := newRig(t)
-		r.caller = func(_ context.Context, d *devices.Device, name string, q []byte) ([]byte, error) {
-			return []byte(d.Name + " " + name + " " + string(q)), nil
-		}
-		c, other := r.join(v, "tok1", "c"), r.join(v, "tok2", "c")
-		for _, s := range []*client{c, other} {
-			s.send(subscribe(v, 1, attributes+"/response/+"))
-			s.want(0x90)
-		}
-		c.send(publish(v, 1, 5, attributes+"/request/42", `{"clientKeys":"a,b","sharedKeys":"c"}`))
-		answer, acked := "", false
-		for range 2 {
-			p, err := c.read()
-			require.NoError(t, err)
-			if p.head == 0x40 {
-				acked = true
-			} else {
-				require.Equal(t, byte(0x30), p.head)
-				answer = string(p.body)
-			}
-		}
-		require.True(t, acked)
-		require.Equal(t, string(text(attributes+"/response/42"))+string(props(v))+
-			`dev1 attributes {"clientKeys":"a,b","sharedKeys":"c"}`, answer)
-		other.ping()
-		require.Empty(t, r.store.stored())
-	})
-}
-
-func TestAsk_withoutAnswer(t *testing.T) {
-	r := newRig(t)
-	r.caller = func(context.Context, *devices.Device, string, []byte) ([]byte, error) {
-		return nil, errors.New("nobody")
-	}
-	c := r.join(5, "tok1", "c")
-	c.send(publish(5, 1, 1, attributes+"/request/1", `{}`))
-	c.wantAck(0x40, 1, 0)
-	eventually(t, "dropped", func() bool { return r.srv.Stats().Dropped == 1 })
-	c.send(publish(5, 1, 2, attributes+"/request/1", `nope`))
-	require.Contains(t, c.wantAck(0x40, 2, 0x83), "expected a JSON object")
-}
-
-func TestAsk_isBoundedPerConnection(t *testing.T) {
-	r := newRig(t)
-	free := make(chan struct{})
-	r.caller = func(ctx context.Context, _ *devices.Device, _ string, _ []byte) ([]byte, error) {
-		select {
-		case <-free:
-		case <-ctx.Done():
-		}
-		return []byte(`{}`), nil
-	}
-	c := r.join(4, "tok1", "c")
-	c.send(subscribe(4, 1, attributes+"/response/+"))
-	c.want(0x90)
-	for i := range 6 {
-		c.send(publish(4, 1, uint16(i+1), attributes+"/request/"+strconv.Itoa(i), `{}`))
-		c.wantAck(0x40, uint16(i+1), 0)
-	}
-	require.Equal(t, uint64(2), r.srv.Stats().Dropped)
-	close(free)
-	for range 4 {
-		c.want(0x30)
-	}
-	c.ping()
 }
 
 func TestRecheck(t *testing.T) {

@@ -9,8 +9,9 @@ import (
 )
 
 // Shutdown stops accepting, reads nothing more, and ends each connection when
-// all it is owed is acknowledged: MQTT 5 with DISCONNECT 0x8B. When ctx ends,
-// the others end as well, and Shutdown returns ctx's error. The store must go on
+// all it is owed is acknowledged and its questions are answered: MQTT 5 with
+// DISCONNECT 0x8B. When ctx ends, the others end as well, their questions are
+// dropped and counted, and Shutdown returns ctx's error. The store must go on
 // completing, and calling Flush, meanwhile. It may be called again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopAccepting()
@@ -26,12 +27,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		err = fmt.Errorf("mqtt: clients are still owed acknowledgements: %w", ctx.Err())
+		err = fmt.Errorf("mqtt: clients are still owed acknowledgements or answers: %w", ctx.Err())
 		for _, c := range s.connections() {
 			_ = c.end(goodbye())
 		}
 		<-done // each takes lastWord at most
 	}
+	s.asking.running.Wait() // whose connections have ended: they were given up
 	s.stopMochi.Do(func() { _ = s.mochi.Close() })
 	return err
 }

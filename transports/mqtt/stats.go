@@ -17,7 +17,7 @@ type Stats struct {
 	Messages    [3]uint64 // PUBLISH packets by QoS, refused ones included
 	Malformed   uint64    // connections ended because they broke the protocol
 	Panics      uint64    // panics contained, each at the cost of its connection
-	Dropped     uint64    // QoS 0 messages not taken, and questions not answered
+	Dropped     uint64    // QoS 0 messages not taken, and questions not answered, for whatever reason
 }
 
 // Stats is how the server does. It is safe for concurrent use.

@@ -23,8 +23,8 @@ const (
 	question              // to a service, answered to this client alone
 )
 
-// destination is where a topic leads: the kind of message for upward, the
-// request's id for question.
+// destination is where a topic leads: the kind of message for upward and of what
+// is asked for, and the request's id for question.
 type destination struct {
 	route route
 	kind  transports.Kind
@@ -40,7 +40,7 @@ func destinationOf(topic string) destination {
 		return destination{route: upward, kind: transports.Attributes}
 	}
 	if id, ok := under(topic, requestPrefix); ok && isRequestID(id) {
-		return destination{route: question, id: id}
+		return destination{route: question, kind: transports.Attributes, id: id}
 	}
 	return destination{}
 }

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,9 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -82,6 +86,77 @@ func TestTheGatewayStartsAndStops(t *testing.T) {
 	require.Less(t, time.Since(begin), 10*time.Second)
 	_, err := net.Dial("tcp", strings.TrimPrefix(a.Addrs().HTTP, "http://"))
 	require.Error(t, err)
+}
+
+// TestControlIsThereBeforeTheStore: while NATS does not answer, health and the
+// runtime's metrics are to be had, and nothing of rooms that are not there yet.
+func TestControlIsThereBeforeTheStore(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	control := "http://" + free.Addr().String()
+	require.NoError(t, free.Close())
+	loaded, err := config.Parse("weir.yaml", fmt.Appendf(nil, `
+transports: {http: {listen: "127.0.0.1:0"}, mqtt: {listen: "127.0.0.1:0"}, coap: {listen: "127.0.0.1:0"}}
+control: {listen: %q}
+nats: {url: "nats://%s"}`, strings.TrimPrefix(control, "http://"), silent.Addr()), nil)
+	require.NoError(t, err)
+	a, err := app.New(&app.Options{Config: loaded})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	started := make(chan error, 1)
+	go func() { started <- a.Start(ctx) }()
+	defer func() {
+		cancel()
+		require.Error(t, <-started)
+	}()
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", free.Addr().String())
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	}, 10*time.Second, time.Millisecond)
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 503, "/metrics": 200} {
+		status, body := get(t, control+path)
+		require.Equal(t, want, status, path)
+		require.NotContains(t, body, "weir_devices")
+	}
+}
+
+// TestScrapesDuringStart: each is answered, however far the start has come.
+func TestScrapesDuringStart(t *testing.T) {
+	loaded := load(t, "")
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	loaded.Config.Control.Listen = free.Addr().String()
+	require.NoError(t, free.Close())
+	a, err := app.New(&app.Options{Config: loaded})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var scrapes sync.WaitGroup
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	scrapes.Go(func() {
+		for ctx.Err() == nil {
+			resp, err := client.Get("http://" + loaded.Config.Control.Listen + "/metrics")
+			if err != nil {
+				assert.ErrorIs(t, err, syscall.ECONNREFUSED) // not yet
+				continue
+			}
+			_, err = io.Copy(io.Discard, resp.Body)
+			assert.NoError(t, errors.Join(err, resp.Body.Close()))
+			assert.Equal(t, 200, resp.StatusCode)
+		}
+	})
+	require.NoError(t, a.Start(t.Context()))
+	status, body := get(t, a.Addrs().Control+"/metrics")
+	require.Equal(t, 200, status)
+	require.Contains(t, body, "\nweir_devices 0\n")
+	cancel()
+	scrapes.Wait()
+	require.NoError(t, a.Stop(t.Context()))
 }
 
 // TestAFaultAtStartLeavesNothingOpen: the last listener's port is taken, and

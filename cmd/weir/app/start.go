@@ -40,7 +40,7 @@ func (a *App) startStore(ctx context.Context) error {
 	if a.bus, err = bus.Open(ctx, cfg); err != nil {
 		return err
 	}
-	a.undo.push("NATS", flushBound, a.bus.Close)
+	a.undo.push("NATS", flushBound, flushRest, a.bus.Close)
 	store := storage{a.bus}
 	if a.store == nil {
 		a.store = store
@@ -70,7 +70,7 @@ type transport interface {
 // served by a gateway that then fails to start.
 func (a *App) startTransports(ctx context.Context) error {
 	c := &a.loaded.Config.Transports
-	a.undo.push("transports", drainBound, a.stopTransports)
+	a.undo.push("transports", drainBound, lastWords, a.stopTransports)
 	for _, t := range [...]struct {
 		key, listen string
 		bind        func(context.Context) (transport, error)
@@ -101,13 +101,7 @@ func (a *App) stopTransports(ctx context.Context) error {
 		all.Go(func() { errs[i] = front.Shutdown(ctx) })
 	}
 	all.Wait()
-	err := errors.Join(errs...)
-	if errors.Is(err, context.DeadlineExceeded) {
-		// A client that does not end its request is no fault of this gateway.
-		a.log.Warn("clients were cut off: they kept their requests open for too long", "err", err)
-		return nil
-	}
-	return err
+	return errors.Join(errs...)
 }
 
 func (a *App) bindHTTP(ctx context.Context) (transport, error) {
@@ -175,7 +169,8 @@ func (a *App) fault(path string, err error) error {
 }
 
 // startControl opens the control listener, the first to start and the last to
-// stop, so that health can be seen all the while.
+// stop, so that health can be seen all the while. Nothing of the other rooms is
+// asked before SetReady.
 func (a *App) startControl(ctx context.Context) error {
 	a.control = control.New(&control.Config{
 		Address: a.loaded.Config.Control.Listen, Ready: a.ready, Collect: a.snapshot,
@@ -184,7 +179,7 @@ func (a *App) startControl(ctx context.Context) error {
 	if err := a.control.Listen(ctx); err != nil {
 		return a.fault("control.listen", err)
 	}
-	a.undo.push("control", closeBound, a.control.Shutdown)
+	a.undo.push("control", closeBound, closeRest, a.control.Shutdown)
 	a.run(func(context.Context) error { return a.control.Serve() })
 	return nil
 }
@@ -199,7 +194,7 @@ func (a *App) startReports(context.Context) error {
 		Verdict: func(addr netip.Addr) string { return a.lists.Verdict(addr).String() },
 		TopSize: log.TopSize, Interval: log.Interval(),
 	})
-	a.undo.push("reports", closeBound, func(context.Context) error {
+	a.undo.push("reports", closeBound, closeRest, func(context.Context) error {
 		if a.serving { // else a start has failed, and there is nothing to tell
 			a.events.Flush()
 		}

@@ -21,7 +21,7 @@ func (a *App) ready(context.Context) []error {
 // snapshot is every room's figures for one scrape.
 func (a *App) snapshot() control.Snapshot {
 	s := control.Snapshot{
-		Connections: map[string]int{}, Malformed: map[string]uint64{}, Panics: map[string]uint64{},
+		Connections: map[string]int{}, Malformed: map[string]uint64{}, Panics: map[string]uint64{}, Dropped: map[string]uint64{},
 		ReloadsOK: a.reloads.ok.Load(), ReloadsFailed: a.reloads.failed.Load(),
 	}
 	if last := a.reloads.last.Load(); last > 0 {
@@ -47,6 +47,7 @@ func (a *App) addRooms(s *control.Snapshot) {
 			s.Policies = append(s.Policies, control.PolicyCount{Policy: r.Policy.Name, Verdict: verdict, Count: n})
 		}
 	}
+	s.QuotaOverflowed = hosts.Overflowed + keys.Overflowed
 	lists := a.lists.Stats()
 	s.HostlistEntries = map[string]int{"allow": lists.Allow, "deny": lists.Deny}
 	s.HostlistFailed = lists.Failing
@@ -75,11 +76,13 @@ func (a *App) addTransports(s *control.Snapshot) {
 		m := a.mqtt.Stats()
 		name := transports.MQTT.String()
 		s.Connections[name], s.Malformed[name], s.Panics[name] = a.mqttConns.Stats().Open, m.Malformed, m.Panics
+		s.Dropped[name] = m.Dropped
 		s.TurnedAway = append(s.TurnedAway, turnedAway(transports.MQTT, a.mqttConns)...)
 	}
 	if a.coap != nil {
 		c := a.coap.Stats()
-		s.Malformed[transports.CoAP.String()] = c.Ignored
+		name := transports.CoAP.String()
+		s.Malformed[name], s.Panics[name], s.Dropped[name] = c.Ignored, c.Panics, c.Dropped+c.Abandoned
 	}
 }
 

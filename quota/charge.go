@@ -50,7 +50,7 @@ func (r *Result) Reset() { r.Limits, r.told, r.refusing = r.Limits[:0], r.told[:
 // Charge charges a request to every policy that applies to it, or, where it does
 // not fit one that enforces, to none. A policy in Shadow that it does not fit is
 // left out. Hits allocate nothing.
-func (e *Engine) Charge(r *Request, out *Result) {
+func (e *Engine) Charge(r *PolicyRequest, out *Result) {
 	set := e.gather(r, out)
 	if set == 0 {
 		return
@@ -71,7 +71,7 @@ func (e *Engine) Charge(r *Request, out *Result) {
 
 // gather fills out with the limits that apply to r, and gives the set of the
 // shards that hold them.
-func (e *Engine) gather(r *Request, out *Result) (set uint64) {
+func (e *Engine) gather(r *PolicyRequest, out *Result) (set uint64) {
 	out.Reset()
 	p := e.plan.Load()
 	for _, g := range p.classes[min(int(r.Class), len(p.classes)-1)] {
@@ -133,7 +133,7 @@ type run struct {
 
 // conclude charges the limits of one policy if the request is admitted and fits
 // all of them, and gives the index of the next policy's. The shards are locked.
-func (e *Engine) conclude(r *Request, out *Result, at run) (next int) {
+func (e *Engine) conclude(r *PolicyRequest, out *Result, at run) (next int) {
 	charge := at.ok
 	for next = at.from; next < len(out.Limits) && out.Limits[next].group == out.Limits[at.from].group; next++ {
 		charge = charge && !out.Limits[next].Over
@@ -208,7 +208,7 @@ func (r *Result) count() {
 
 // Lookup says where the policies that apply to r stand, and whether Charge would
 // refuse it, without counting or keeping anything.
-func (e *Engine) Lookup(r *Request, out *Result) {
+func (e *Engine) Lookup(r *PolicyRequest, out *Result) {
 	set := e.gather(r, out)
 	if set == 0 {
 		return

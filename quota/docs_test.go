@@ -42,7 +42,7 @@ func drawing(t *testing.T) string {
 			admitted := 0
 			for range 3 {
 				if asks(s) {
-					admitted += passed(e, request("pump", quota.Messages), 1)
+					admitted += through(e, request("pump", quota.Messages), 1)
 				}
 				c.move(333 * time.Millisecond)
 			}

@@ -30,7 +30,7 @@ func BenchmarkCharge(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			const devices = 100_000
 			e := engineOf(b, nil, bb.p)
-			requests, out := make([]*quota.Request, devices), &quota.Result{}
+			requests, out := make([]*quota.PolicyRequest, devices), &quota.Result{}
 			for i := range requests {
 				requests[i] = request(strconv.Itoa(i), quota.Messages)
 				e.Charge(requests[i], out)

@@ -20,18 +20,18 @@ func TestAFloodOfNewDevicesFillsNoMemoryAndFreesNobody(t *testing.T) {
 		{Name: "d", Level: quota.LevelDevice, Buckets: aMinute(2)},
 	}})
 	require.NoError(t, err)
-	require.Equal(t, 2, passed(e, request("refused", quota.Total), 3))
+	require.Equal(t, 2, through(e, request("refused", quota.Total), 3))
 	for i := range 20_000 {
 		charge(e, request(strconv.Itoa(i), quota.Total))
 	}
 	st := e.Stats()
 	require.LessOrEqual(t, st.Keys, 64*21)
 	require.Greater(t, st.Evicted, uint64(10_000))
-	require.Equal(t, 0, passed(e, request("refused", quota.Total), 3), "who is refused stays so")
+	require.Equal(t, 0, through(e, request("refused", quota.Total), 3), "who is refused stays so")
 	c.move(minute)
 	e.Sweep()
 	require.Zero(t, e.Stats().Keys)
-	require.Equal(t, 2, passed(e, request("refused", quota.Total), 3))
+	require.Equal(t, 2, through(e, request("refused", quota.Total), 3))
 }
 
 func TestWhereAllAreBeingRefusedNewDevicesShareOneBudget(t *testing.T) {
@@ -40,11 +40,11 @@ func TestWhereAllAreBeingRefusedNewDevicesShareOneBudget(t *testing.T) {
 	}})
 	require.NoError(t, err)
 	for i := range 5000 {
-		passed(e, request("old"+strconv.Itoa(i), quota.Total), 3)
+		through(e, request("old"+strconv.Itoa(i), quota.Total), 3)
 	}
 	admitted := 0
 	for i := range 1000 {
-		admitted += passed(e, request("new"+strconv.Itoa(i), quota.Total), 2)
+		admitted += through(e, request("new"+strconv.Itoa(i), quota.Total), 2)
 	}
 	require.LessOrEqual(t, admitted, 2*64, "a budget for each part of the table")
 	require.Greater(t, e.Stats().Overflowed, uint64(1000))
@@ -135,7 +135,7 @@ func TestRunForgetsAndTells(t *testing.T) {
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		passed(e, request("pump", quota.Total), 2)
+		through(e, request("pump", quota.Total), 2)
 		require.NoError(t, e.Run(ctx))
 		require.Zero(t, e.Stats().Keys)
 		require.Len(t, d.all(), 2)

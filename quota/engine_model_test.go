@@ -29,7 +29,7 @@ type modelEngine struct {
 }
 
 // keyOf is whom r is counted for.
-func keyOf(p *quota.PolicyConfig, r *quota.Request) string {
+func keyOf(p *quota.PolicyConfig, r *quota.PolicyRequest) string {
 	switch p.Level {
 	case quota.LevelAccount:
 		return r.Account
@@ -41,7 +41,7 @@ func keyOf(p *quota.PolicyConfig, r *quota.Request) string {
 	return "all"
 }
 
-func (m *modelEngine) at(p *quota.PolicyConfig, b quota.Bucket, r *quota.Request, now time.Time) *counted {
+func (m *modelEngine) at(p *quota.PolicyConfig, b quota.Bucket, r *quota.PolicyRequest, now time.Time) *counted {
 	k := pair{p.Name, keyOf(p, r), b.Window}
 	c := m.counts[k]
 	if c == nil || now.Sub(c.start) >= b.Window {
@@ -56,7 +56,7 @@ func (m *modelEngine) at(p *quota.PolicyConfig, b quota.Bucket, r *quota.Request
 
 // charge is what Charge has to do: whether r is admitted, and where the buckets
 // stand.
-func (m *modelEngine) charge(r *quota.Request, now time.Time) (ok bool, used []uint32) {
+func (m *modelEngine) charge(r *quota.PolicyRequest, now time.Time) (ok bool, used []uint32) {
 	type touched struct {
 		c    *counted
 		cost uint32
@@ -114,8 +114,8 @@ func drawPolicies(t *rapid.T) []quota.PolicyConfig {
 	return all
 }
 
-func drawRequest(t *rapid.T) *quota.Request {
-	return &quota.Request{
+func drawRequest(t *rapid.T) *quota.PolicyRequest {
+	return &quota.PolicyRequest{
 		Subject: &quota.Subject{
 			Account:   rapid.SampledFrom([]string{"acme", "other"}).Draw(t, "account"),
 			Device:    rapid.SampledFrom([]string{"pump", "fan"}).Draw(t, "device"),

@@ -16,40 +16,40 @@ func TestASensorBehindASharedAddressSpendsItsOwnBudget(t *testing.T) {
 	e := engineOf(t, newClock(),
 		quota.PolicyConfig{Name: "device", Level: quota.LevelDevice, Buckets: aMinute(3)},
 		quota.PolicyConfig{Name: "account", Level: quota.LevelAccount, Buckets: aMinute(8)})
-	require.Equal(t, 3, passed(e, request("loud", quota.Messages), 10))
-	require.Equal(t, 3, passed(e, request("sensor", quota.Messages), 3), "the neighbour is not hurt")
-	require.Equal(t, 2, passed(e, request("third", quota.Messages), 3), "the account has spent 8")
+	require.Equal(t, 3, through(e, request("loud", quota.Messages), 10))
+	require.Equal(t, 3, through(e, request("sensor", quota.Messages), 3), "the neighbour is not hurt")
+	require.Equal(t, 2, through(e, request("third", quota.Messages), 3), "the account has spent 8")
 	st, refused := charge(e, request("third", quota.Reads))
 	require.True(t, refused)
 	require.Equal(t, "account", st.Policy.Name)
 	require.Equal(t, uint32(8), st.Used)
 	stranger := request("sensor", quota.Messages)
 	stranger.Account = "other"
-	require.Equal(t, 3, passed(e, stranger, 10), "another account's device of the same name")
+	require.Equal(t, 3, through(e, stranger, 10), "another account's device of the same name")
 }
 
 func TestEveryLevelCountsItsOwn(t *testing.T) {
-	base := func() *quota.Request { return request("pump", quota.Messages) }
-	other := map[quota.Level]func(r *quota.Request){ // a request that is counted apart
-		quota.LevelHost:    func(r *quota.Request) { r.Host = key("192.0.2.8") },
-		quota.LevelAccount: func(r *quota.Request) { r.Account = "other" },
-		quota.LevelDevice:  func(r *quota.Request) { r.Device = "fan" },
-		quota.LevelClient:  func(r *quota.Request) { r.ClientID = "c2" },
+	base := func() *quota.PolicyRequest { return request("pump", quota.Messages) }
+	other := map[quota.Level]func(r *quota.PolicyRequest){ // a request that is counted apart
+		quota.LevelHost:    func(r *quota.PolicyRequest) { r.Host = key("192.0.2.8") },
+		quota.LevelAccount: func(r *quota.PolicyRequest) { r.Account = "other" },
+		quota.LevelDevice:  func(r *quota.PolicyRequest) { r.Device = "fan" },
+		quota.LevelClient:  func(r *quota.PolicyRequest) { r.ClientID = "c2" },
 	}
 	for level, change := range other {
 		t.Run(level.String(), func(t *testing.T) {
 			e := engineOf(t, newClock(), quota.PolicyConfig{Name: "p", Level: level, Buckets: aMinute(1)})
-			require.Equal(t, 1, passed(e, base(), 3))
+			require.Equal(t, 1, through(e, base(), 3))
 			r := base()
 			change(r)
-			require.Equal(t, 1, passed(e, r, 3))
-			require.Equal(t, 3, passed(e, &quota.Request{Subject: &quota.Subject{}}, 3), "nobody's key is not counted")
+			require.Equal(t, 1, through(e, r, 3))
+			require.Equal(t, 3, through(e, &quota.PolicyRequest{Subject: &quota.Subject{}}, 3), "nobody's key is not counted")
 		})
 	}
 	t.Run("system", func(t *testing.T) {
 		e := engineOf(t, newClock(), quota.PolicyConfig{Name: "p", Level: quota.LevelSystem, Buckets: aMinute(2)})
-		require.Equal(t, 1, passed(e, base(), 1))
-		require.Equal(t, 1, passed(e, &quota.Request{Subject: &quota.Subject{}}, 3))
+		require.Equal(t, 1, through(e, base(), 1))
+		require.Equal(t, 1, through(e, &quota.PolicyRequest{Subject: &quota.Subject{}}, 3))
 	})
 }
 
@@ -59,26 +59,26 @@ type fields map[string]string
 func (f fields) Header(name string) string { return f[name] }
 
 func TestACustomPolicyCountsByWhatItsKeyNames(t *testing.T) {
-	for name, change := range map[string]func(r *quota.Request){
-		"topic":           func(r *quota.Request) { r.Topic = "v1/devices/me/attributes" },
-		"transport":       func(r *quota.Request) { r.Transport = "coap" },
-		"clientId":        func(r *quota.Request) { r.ClientID = "c2" },
-		"header:X-Tenant": func(r *quota.Request) { r.Headers = fields{"X-Tenant": "b"} },
+	for name, change := range map[string]func(r *quota.PolicyRequest){
+		"topic":           func(r *quota.PolicyRequest) { r.Topic = "v1/devices/me/attributes" },
+		"transport":       func(r *quota.PolicyRequest) { r.Transport = "coap" },
+		"clientId":        func(r *quota.PolicyRequest) { r.ClientID = "c2" },
+		"header:X-Tenant": func(r *quota.PolicyRequest) { r.Headers = fields{"X-Tenant": "b"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := engineOf(t, newClock(), quota.PolicyConfig{
 				Name: "p", Level: quota.LevelCustom, Key: name, Buckets: aMinute(1),
 			})
-			base := func() *quota.Request {
+			base := func() *quota.PolicyRequest {
 				r := request("pump", quota.Messages)
 				r.Headers = fields{"X-Tenant": "a"}
 				return r
 			}
-			require.Equal(t, 1, passed(e, base(), 3))
+			require.Equal(t, 1, through(e, base(), 3))
 			r := base()
 			change(r)
-			require.Equal(t, 1, passed(e, r, 3))
-			require.Equal(t, 3, passed(e, &quota.Request{Subject: &quota.Subject{}}, 3), "without the key")
+			require.Equal(t, 1, through(e, r, 3))
+			require.Equal(t, 3, through(e, &quota.PolicyRequest{Subject: &quota.Subject{}}, 3), "without the key")
 		})
 	}
 }
@@ -94,8 +94,8 @@ func TestAClassIsCountedInItsOwnPoliciesAndInTotal(t *testing.T) {
 	require.Len(t, out.Limits, 2)
 	require.Equal(t, uint32(1), out.Limits[0].Used, "a batch is one request")
 	require.Equal(t, uint32(4), out.Limits[1].Used, "of four messages")
-	require.Equal(t, 2, passed(e, request("pump", quota.Reads), 3))
-	require.Equal(t, 7, passed(e, request("pump", quota.Total), 9), "one and two of ten are spent")
+	require.Equal(t, 2, through(e, request("pump", quota.Reads), 3))
+	require.Equal(t, 7, through(e, request("pump", quota.Total), 9), "one and two of ten are spent")
 }
 
 func TestARefusalChargesNothing(t *testing.T) {
@@ -128,8 +128,8 @@ func TestAQuotaOfNoneAdmitsNoneAndAnUnlimitedOneAll(t *testing.T) {
 	e := engineOf(t, newClock(),
 		quota.PolicyConfig{Name: "none", Level: quota.LevelDevice, Class: quota.Reads, Buckets: aMinute(0)},
 		quota.PolicyConfig{Name: "all", Level: quota.LevelDevice, Buckets: aMinute(quota.Unlimited)})
-	require.Equal(t, 0, passed(e, request("pump", quota.Reads), 3))
-	require.Equal(t, 100, passed(e, request("pump", quota.Messages), 100))
+	require.Equal(t, 0, through(e, request("pump", quota.Reads), 3))
+	require.Equal(t, 100, through(e, request("pump", quota.Messages), 100))
 	st, _ := charge(e, request("pump", quota.Messages))
 	require.Nil(t, st.Policy, "nothing limits, nothing is shown")
 }
@@ -141,7 +141,7 @@ func TestAShadowOnlyWatches(t *testing.T) {
 		{Name: "later", Level: quota.LevelDevice, EnforceFrom: c.Now().Add(time.Hour), Buckets: aMinute(2)},
 	}})
 	require.NoError(t, err)
-	require.Equal(t, 5, passed(e, request("pump", quota.Total), 5))
+	require.Equal(t, 5, through(e, request("pump", quota.Total), 5))
 	st, _ := charge(e, request("pump", quota.Total))
 	require.True(t, st.Shadow && st.Over)
 	require.Zero(t, st.Remaining())
@@ -149,7 +149,7 @@ func TestAShadowOnlyWatches(t *testing.T) {
 	require.Equal(t, uint64(2), e.Report()[0].Admitted)
 	require.True(t, d.all()[0].Shadow && d.all()[0].Exceeded)
 	c.move(time.Hour)
-	require.Equal(t, 2, passed(e, request("pump", quota.Total), 5), "now it is enforced")
+	require.Equal(t, 2, through(e, request("pump", quota.Total), 5), "now it is enforced")
 	require.Equal(t, uint64(3), e.Report()[0].Refused)
 }
 
@@ -170,11 +170,11 @@ func TestAReloadKeepsTheCountsOfWhatStays(t *testing.T) {
 	c := newClock()
 	p := quota.PolicyConfig{Name: "p", Level: quota.LevelDevice, Buckets: aMinute(5)}
 	e := engineOf(t, c, p)
-	require.Equal(t, 4, passed(e, request("pump", quota.Total), 4))
+	require.Equal(t, 4, through(e, request("pump", quota.Total), 4))
 	reload := func(p ...quota.PolicyConfig) { require.NoError(t, e.Reload(&quota.EngineConfig{Policies: p})) }
 	p.Buckets = []quota.Bucket{{Quota: 7, Window: minute}, {Quota: 100, Window: time.Hour}}
 	reload(quota.PolicyConfig{Name: "new", Level: quota.LevelSystem, Buckets: aMinute(50)}, p)
-	require.Equal(t, 3, passed(e, request("pump", quota.Total), 9), "four of seven were spent")
+	require.Equal(t, 3, through(e, request("pump", quota.Total), 9), "four of seven were spent")
 	require.Equal(t, uint64(7), e.Report()[1].Admitted)
 	p.Buckets = aMinute(2)
 	reload(p)
@@ -185,7 +185,7 @@ func TestAReloadKeepsTheCountsOfWhatStays(t *testing.T) {
 	_, refused = charge(e, request("pump", quota.Total))
 	require.True(t, refused, "a bad reload changes nothing")
 	reload()
-	require.Equal(t, 9, passed(e, request("pump", quota.Total), 9))
+	require.Equal(t, 9, through(e, request("pump", quota.Total), 9))
 }
 
 func TestASpellOfAKeyIsToldOnceAndEndsAfterAQuietWindow(t *testing.T) {
@@ -194,7 +194,7 @@ func TestASpellOfAKeyIsToldOnceAndEndsAfterAQuietWindow(t *testing.T) {
 		{Name: "device", Level: quota.LevelDevice, Buckets: aMinute(1)},
 	}})
 	require.NoError(t, err)
-	require.Equal(t, 1, passed(e, request("pump", quota.Total), 100))
+	require.Equal(t, 1, through(e, request("pump", quota.Total), 100))
 	require.Len(t, d.all(), 1)
 	require.Equal(t, 1, e.Stats().Spells)
 	require.Equal(t, uint64(99), e.Exceeding(10)[0].Refused)
@@ -223,7 +223,7 @@ func TestALookupTellsAndChangesNothing(t *testing.T) {
 		require.Equal(t, uint32(1), out.Limits[0].Remaining())
 	}
 	require.Zero(t, e.Stats().Keys)
-	passed(e, request("pump", quota.Total), 1)
+	through(e, request("pump", quota.Total), 1)
 	e.Lookup(request("pump", quota.Total), &out)
 	require.Equal(t, "p", out.Refusal().Policy.Name)
 	require.Equal(t, minute, out.Refusal().Wait())

@@ -21,8 +21,8 @@ func engineOf(t tester, c quota.Clock, policies ...quota.PolicyConfig) *quota.En
 }
 
 // request is one of a device of account acme, behind 192.0.2.7, over MQTT.
-func request(device string, class quota.Class) *quota.Request {
-	return &quota.Request{
+func request(device string, class quota.Class) *quota.PolicyRequest {
+	return &quota.PolicyRequest{
 		Subject: &quota.Subject{
 			Account: "acme", Device: device, ClientID: "c1", Transport: "mqtt",
 			Host: key("192.0.2.7"), Origin: overMQTT,
@@ -32,14 +32,14 @@ func request(device string, class quota.Class) *quota.Request {
 }
 
 // messages is a batch of so many.
-func messages(device string, n uint32) *quota.Request {
+func messages(device string, n uint32) *quota.PolicyRequest {
 	r := request(device, quota.Messages)
 	r.Cost = n
 	return r
 }
 
 // charge charges r and gives what refused it, else where its first policy stands.
-func charge(e *quota.Engine, r *quota.Request) (quota.Standing, bool) {
+func charge(e *quota.Engine, r *quota.PolicyRequest) (quota.Standing, bool) {
 	var out quota.Result
 	e.Charge(r, &out)
 	if st := out.Refusal(); st != nil {
@@ -51,8 +51,8 @@ func charge(e *quota.Engine, r *quota.Request) (quota.Standing, bool) {
 	return out.Limits[0], false
 }
 
-// passed is how many of n of r are admitted.
-func passed(e *quota.Engine, r *quota.Request, n int) int {
+// through is how many of n of r are admitted.
+func through(e *quota.Engine, r *quota.PolicyRequest, n int) int {
 	ok := 0
 	for range n {
 		if _, refused := charge(e, r); !refused {

@@ -24,7 +24,7 @@ type keySpells struct {
 
 // refuse enters a refusal and tells whether it began a spell; one that finds
 // MaxSpells on begins none. The shard is locked.
-func (b *keySpells) refuse(h *keyShard, st *Standing, r *Request, now int64) (began bool) {
+func (b *keySpells) refuse(h *keyShard, st *Standing, r *PolicyRequest, now int64) (began bool) {
 	tag := st.tag()
 	sp := h.spells[tag]
 	if sp == nil {

@@ -30,8 +30,8 @@ type Subject struct {
 	hashes [numLevels]uint64
 }
 
-// Request is what is charged. It may be reused.
-type Request struct {
+// PolicyRequest is what an Engine charges. It may be reused.
+type PolicyRequest struct {
 	*Subject
 	Class Class
 	// Cost is what the request counts for in policies of its Class; 0 is 1. In
@@ -42,7 +42,7 @@ type Request struct {
 }
 
 // cost is what r counts for in a policy of class c.
-func (r *Request) cost(c Class) uint32 {
+func (r *PolicyRequest) cost(c Class) uint32 {
 	if c == Total || r.Cost == 0 {
 		return 1
 	}
@@ -50,7 +50,7 @@ func (r *Request) cost(c Class) uint32 {
 }
 
 // value is what a custom policy counts r by; "" if r has none.
-func (r *Request) value(g *group) string {
+func (r *PolicyRequest) value(g *group) string {
 	switch g.source {
 	case byTopic:
 		return r.Topic
@@ -70,7 +70,7 @@ func (r *Request) value(g *group) string {
 type hasher struct{ seed maphash.Seed }
 
 // hash is r's key at g's level; false if r has none there.
-func (e hasher) hash(r *Request, g *group) (uint64, bool) {
+func (e hasher) hash(r *PolicyRequest, g *group) (uint64, bool) {
 	if g.level == LevelCustom {
 		v := r.value(g)
 		return e.text(LevelCustom, v), v != ""
@@ -138,7 +138,7 @@ const maxKeyName = 256
 // Name is the key that p counts r by, for people: account, account/device,
 // account/device/client, a host, a custom value; "" for the system's. It is
 // clipped to 256 bytes and never a token.
-func (r *Request) Name(p *Standing) string {
+func (r *PolicyRequest) Name(p *Standing) string {
 	name := ""
 	switch s := r.Subject; p.Policy.Level {
 	case LevelHost:

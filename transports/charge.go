@@ -11,7 +11,7 @@ import (
 type Policies interface {
 	// Charge charges r to every policy that applies to it, or, if it does not
 	// fit one of them, to none.
-	Charge(r *quota.Request, out *quota.Result)
+	Charge(r *quota.PolicyRequest, out *quota.Result)
 	// Counts tells whether any policy counts at a level.
 	Counts(l quota.Level) bool
 }
@@ -37,7 +37,7 @@ type Ask struct {
 type Charge struct {
 	subject quota.Subject
 	device  *devices.Device // whom subject was made of
-	request quota.Request
+	request quota.PolicyRequest
 	result  quota.Result
 	pks     [8]partition // by quota.Level
 }
@@ -59,7 +59,7 @@ func (c *Charge) ask(a *Ask, host quota.Key) {
 			Transport: a.Transport.String(), Host: host, Origin: a.Transport.Origin(),
 		}
 	}
-	c.request = quota.Request{
+	c.request = quota.PolicyRequest{
 		Subject: s, Class: a.Class, Cost: uint32(max(a.Cost, 0)), Topic: a.Topic, Headers: a.Headers,
 	}
 }

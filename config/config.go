@@ -17,6 +17,12 @@ type Config struct {
 type Quota struct {
 	Host HostQuota
 	Log  Log
+	// Profile is how limits that are set by documents answer: thingsboard
+	// (default), standard or bandwidth.
+	Profile string
+	// Policies are the further policies, in the order of the RateLimit fields;
+	// default none.
+	Policies []Policy
 	// PartitionKey is how the RateLimit fields name a host: HashedKey
 	// (default) or IdentityKey.
 	PartitionKey string
@@ -189,6 +195,8 @@ func Default() Config {
 				IPv6Prefix: 64, MaxHosts: 4_000_000, Profile: "thingsboard",
 			},
 			Log:          Log{TopSize: 10, IntervalMin: 2},
+			Profile:      "thingsboard",
+			Policies:     []Policy{},
 			PartitionKey: HashedKey,
 		},
 		Transports: Transports{

@@ -124,7 +124,8 @@ func TestEveryKeyIsRead(t *testing.T) {
 				Limit: 0, Interval: time.Second, TTL: 2 * time.Second, CleanPeriod: 500 * time.Millisecond, Enabled: true,
 				Whitelist: []string{"10.0.0.0/8", "b", "c"}, Blacklist: []string{}, IPv6Prefix: 48, MaxHosts: 50000, Profile: "standard",
 			},
-			Log:          config.Log{TopSize: 3, IntervalMin: 0.05},
+			Log:     config.Log{TopSize: 3, IntervalMin: 0.05},
+			Profile: "thingsboard", Policies: []config.Policy{},
 			PartitionKey: "identity",
 		},
 		Transports: config.Transports{

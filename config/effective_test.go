@@ -40,6 +40,8 @@ nats:
   log:
     topSize: 10
     intervalMin: 0.5 # environment WEIR_QUOTA__LOG__INTERVALMIN
+  profile: thingsboard
+  policies: []
   partitionKey: hash
 transports:
   http:

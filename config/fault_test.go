@@ -53,10 +53,10 @@ func TestKeys(t *testing.T) {
 	}{
 		{"close", "quota:\n  host:\n    limt: 5", []string{"weir.yaml:3: quota.host.limt: unknown key; did you mean limit?"}},
 		{"case", "quota:\n  host: {ttlms: 5}", []string{"weir.yaml:2: quota.host.ttlms: unknown key; did you mean ttlMs?"}},
-		{"far", "quota: {colour: red}", []string{"weir.yaml:1: quota.colour: unknown key; expected host, log or partitionKey"}},
+		{"far", "quota: {colour: red}", []string{"weir.yaml:1: quota.colour: unknown key; expected host, log, profile, policies or partitionKey"}},
 		{"only one is known", "control: {adress: x}", []string{"weir.yaml:1: control.adress: unknown key; expected listen"}},
 		{"top", "qouta: {}", []string{"weir.yaml:1: qouta: unknown key; did you mean quota?"}},
-		{"a later issue's", "quota: {policies: []}", []string{"weir.yaml:1: quota.policies: unknown key; expected host, log or partitionKey"}},
+		{"a later issue's", "control: {token: x}", []string{"weir.yaml:1: control.token: unknown key; expected listen"}},
 		{"twice", "quota:\n  log: {topSize: 1}\n  host: {}\n  log: {topSize: 2}", []string{
 			"weir.yaml:4: quota.log: duplicate key; line 2 has it too, expected it once"}},
 		{"unknown twice", "a: 1\na: 2", []string{
@@ -65,9 +65,9 @@ func TestKeys(t *testing.T) {
 		{"in an item", "devices:\n  auth: token\n  list:\n    - device: a\n      token: b\n      psk: c", []string{
 			"weir.yaml:6: devices.list[0].psk: unknown key; expected account, device or token"}},
 		{"odd", "quota:\n  a b: 1\n  '': 2\n  " + strings.Repeat("x", 99) + ": 3", []string{
-			`weir.yaml:2: quota."a…": unknown key; expected host, log or partitionKey`,
-			`weir.yaml:3: quota."": unknown key; expected host, log or partitionKey`,
-			`weir.yaml:4: quota."` + strings.Repeat("x", 64) + `"…: unknown key; expected host, log or partitionKey`}},
+			`weir.yaml:2: quota."a…": unknown key; expected host, log, profile, policies or partitionKey`,
+			`weir.yaml:3: quota."": unknown key; expected host, log, profile, policies or partitionKey`,
+			`weir.yaml:4: quota."` + strings.Repeat("x", 64) + `"…: unknown key; expected host, log, profile, policies or partitionKey`}},
 		{"a section is a text", "quota:\n  host: 5", []string{
 			"weir.yaml:2: quota.host: a single value stands here; expected keys: limit, intervalMs, ttlMs, cleanPeriodMs, enabled, whitelist, blacklist, ipv6Prefix, maxHosts, profile"}},
 		{"a section is a list", "transports:\n  coap: [a]", []string{"weir.yaml:2: transports.coap: a list stands here; expected keys: listen"}},

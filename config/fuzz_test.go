@@ -24,6 +24,9 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte("nats: {url: 'ws://u:p@h:1', embedded: {dir: \"${:$}{\\0\"}, up: {maxAge: 1.5d2h, maxBytes: 3 gb}}"), "WEIR_NATS__URL=a,b")
 	f.Add([]byte("devices: {auth: token, list: '${D:[]}'}"), `WEIR_DEVICES__LIST=[{"device":"a","token":"*x"}]`)
 	f.Add([]byte("quota:\n\thost: *x"), "WEIR_A__B=1")
+	f.Add([]byte(twoPolicies), "N=3")
+	f.Add([]byte("quota: {policies: [{name: a, level: custom, key: topic, buckets: '10:1,300:60', sample: {quota: ∞, window: 1s, sample: 10s}}]}"),
+		`WEIR_QUOTA__POLICIES=[{name: b, level: host, buckets: [{quota: none, window: 1ms}], enforceFrom: "2027-01-01T00:00:00+01:00"}]`)
 	f.Add([]byte("a: |\n  b\n ---\n? !!binary [x]\n"), "")
 	f.Fuzz(func(t *testing.T, data []byte, environ string) {
 		l, err := config.Parse("weir.yaml", data, strings.Split(environ, "\n"))

@@ -88,6 +88,9 @@ type objects[T any] struct {
 	dst     *[]T
 	keys    func(*T) []*key // an item's keys, bound to it
 	initial T               // an item of which nothing is written
+	// short reads a list written as one text in a form of its own; nil: there
+	// is none.
+	short func(text string) ([]T, bool)
 }
 
 func (o *objects[T]) read(r *reader, in input) {
@@ -119,6 +122,12 @@ func (o *objects[T]) inline(r *reader, in input) input {
 	if !ok || strings.TrimSpace(text) == "" {
 		return in
 	}
+	if o.short != nil {
+		if items, is := o.short(text); is {
+			*o.dst = items
+			return in
+		}
+	}
 	in.from = origin{place: in.from.at(in.line), literal: true}
 	root, problem := decode([]byte(text))
 	if problem.text != "" {
@@ -145,13 +154,15 @@ func (o *objects[T]) expected(wrong string) string {
 	return wrong + "; expected a list of {" + strings.Join(names, ", ") + "}"
 }
 
-// items is each item as YAML on one line.
+// items is each item as YAML on one line, without what shows as nothing.
 func (o *objects[T]) items(v view) []string {
 	out := make([]string, len(*o.dst))
 	for i := range *o.dst {
 		var fields []string
 		for _, k := range o.keys(&(*o.dst)[i]) {
-			fields = append(fields, k.name+": "+k.value.show(v))
+			if shown := k.value.show(v); shown != "" {
+				fields = append(fields, k.name+": "+shown)
+			}
 		}
 		out[i] = "{" + strings.Join(fields, ", ") + "}"
 	}

@@ -20,6 +20,7 @@ type rules struct {
 func (r *rules) check() []Fault {
 	c := &r.l.Config
 	r.window(&c.Quota.Host)
+	r.policies(c.Quota.Policies)
 	http, mqtt := &c.Transports.HTTP, &c.Transports.MQTT
 	if http.Forwarded != ForwardedNone {
 		r.proxied("transports.http", "forwarded", http.TrustedProxies)

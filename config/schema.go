@@ -59,7 +59,7 @@ func schema(c *Config) *key {
 			section("coap", leaf("listen", listener(&c.Transports.CoAP.Listen)))),
 		section("devices",
 			leaf("auth", oneOf(&c.Devices.Auth, AuthOpen, AuthToken)),
-			live("list", &objects[Device]{&c.Devices.List, deviceKeys, Device{Account: "default"}}),
+			live("list", &objects[Device]{dst: &c.Devices.List, keys: deviceKeys, initial: Device{Account: "default"}}),
 			leaf("maxOpen", whole(&c.Devices.MaxOpen, 1, 10_000_000))),
 		natsKeys(&c.NATS),
 		section("control", leaf("listen", address(&c.Control.Listen))),
@@ -83,6 +83,8 @@ func quotaKeys(q *Quota) *key {
 		section("log",
 			live("topSize", whole(&q.Log.TopSize, 1, 1000)),
 			live("intervalMin", decimal(&q.Log.IntervalMin, 0.001, 10080))),
+		live("profile", oneOf(&q.Profile, "thingsboard", "standard", "bandwidth")),
+		live("policies", policies(&q.Policies)),
 		leaf("partitionKey", oneOf(&q.PartitionKey, HashedKey, IdentityKey)),
 	)
 }

@@ -48,8 +48,14 @@ func traffic() []figure {
 		by(counter, "dropped_total", "QoS 0 messages, questions and answers given up without a word, none of them acknowledged.", "transport",
 			func(s *Snapshot) map[string]uint64 { return s.Dropped }),
 		one(gauge, "quota_hosts", "Hosts in the quota table.", func(s *Snapshot) float64 { return float64(s.QuotaHosts) }),
-		one(gauge, "quota_spells", "Hosts over their quota now.", func(s *Snapshot) float64 { return float64(s.QuotaSpells) }),
-		one(counter, "quota_evictions_total", "Hosts given up because the table was full.",
+		one(gauge, "quota_keys", "Keys of policies in their table.", func(s *Snapshot) float64 { return float64(s.QuotaKeys) }),
+		metric(counter, "policy_requests_total", "Requests by what a policy did.", func(s *Snapshot, add addFunc) {
+			for _, p := range s.Policies {
+				add(float64(p.Count), p.Policy, p.Verdict)
+			}
+		}, "policy", "verdict"),
+		one(gauge, "quota_spells", "Hosts and keys over their quota now.", func(s *Snapshot) float64 { return float64(s.QuotaSpells) }),
+		one(counter, "quota_evictions_total", "Hosts and keys given up because a table was full.",
 			func(s *Snapshot) float64 { return float64(s.QuotaEvictions) }),
 		one(counter, "quota_overflowed_total", "Requests of hosts that shared a window because the table was full.",
 			func(s *Snapshot) float64 { return float64(s.QuotaOverflowed) }),

@@ -12,10 +12,12 @@ type Snapshot struct {
 	Panics      map[string]uint64 // weir_panics_total, by transport
 	Dropped     map[string]uint64 // weir_dropped_total, by transport
 
-	QuotaHosts      int    // weir_quota_hosts, in the table now
-	QuotaSpells     int    // weir_quota_spells, hosts exceeding now
-	QuotaEvictions  uint64 // weir_quota_evictions_total, hosts given up for maxHosts
-	QuotaOverflowed uint64 // weir_quota_overflowed_total, requests of hosts that found no room
+	QuotaHosts      int           // weir_quota_hosts, in the table now
+	QuotaKeys       int           // weir_quota_keys, of policies, in their table now
+	QuotaSpells     int           // weir_quota_spells, hosts and keys exceeding now
+	QuotaEvictions  uint64        // weir_quota_evictions_total, hosts and keys given up for room
+	QuotaOverflowed uint64        // weir_quota_overflowed_total, requests of hosts and keys that found no room
+	Policies        []PolicyCount // weir_policy_requests_total
 
 	StoreSeconds    Histogram // weir_store_seconds, from Submit to the store's answer
 	UplinkQueue     int       // weir_uplink_queue, messages waiting for the next batch
@@ -35,10 +37,18 @@ type Snapshot struct {
 }
 
 // RequestCount is how many requests of a transport (http, mqtt, coap) ended
-// with a verdict (admitted, refused, denied).
+// with a verdict (admitted, refused, denied; limited: admitted, and then refused
+// by a policy other than the host quota).
 type RequestCount struct {
 	Transport, Verdict string
 	Count              uint64
+}
+
+// PolicyCount is how many requests a policy admitted, refused, or would have
+// refused (shadowed).
+type PolicyCount struct {
+	Policy, Verdict string
+	Count           uint64
 }
 
 // TurnedAwayCount is how many connections of a transport were closed before

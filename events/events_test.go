@@ -212,7 +212,7 @@ func TestSpells(t *testing.T) {
 		} {
 			require.NoError(t, w.said[i].Validate())
 			require.Equal(t, want.typ, w.said[i].Type())
-			require.JSONEq(t, `{"node":"gate 1","host":"192.0.2.9","policy":"host","used":10,"quota":10,"window":60,
+			require.JSONEq(t, `{"node":"gate 1","level":"host","key":"192.0.2.9","host":"192.0.2.9","policy":"host","used":10,"quota":10,"window":60,
 				"refused":`+want.refused+`,"transports":`+want.transports+`,"since":"`+since.Format(time.RFC3339Nano)+`"}`, string(w.said[i].Data()))
 		}
 		require.True(t, w.said[1].Time().Equal(tr.At))

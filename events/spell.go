@@ -12,7 +12,10 @@ import (
 // exceeding, from the first refusal until one whole window passed without one.
 type SpellData struct {
 	Node       string    `json:"node"`
-	Host       string    `json:"host"`
+	Level      string    `json:"level"`            // whose quota: host, device …
+	Key        string    `json:"key"`              // which of them: account/device …; "" for the system's
+	Host       string    `json:"host,omitempty"`   // the key, where the level is host
+	Shadow     bool      `json:"shadow,omitempty"` // the policy only watches: nothing was refused
 	Policy     string    `json:"policy"`
 	Used       uint32    `json:"used"`   // at the last refusal
 	Quota      uint32    `json:"quota"`  // at the last refusal
@@ -24,16 +27,20 @@ type SpellData struct {
 
 func (e *Events) tellSpell(t *quota.Transition) {
 	d := &SpellData{
-		Node: e.cfg.Node, Host: t.Key.String(), Policy: t.Policy.Name, Used: t.Used, Quota: t.Quota,
+		Node: e.cfg.Node, Level: t.Policy.Level.String(), Key: clip(t.Name), Shadow: t.Shadow, Policy: t.Policy.Name, Used: t.Used, Quota: t.Quota,
 		Window: t.Policy.Window.Seconds(), Refused: t.Refused,
 		Transports: e.origins(t.Origins), Since: t.Since.UTC(),
 	}
-	name, msg := Recovered, "host recovered from exceeding its quota"
+	if t.Policy.Level == quota.LevelHost {
+		d.Host = t.Key.String()
+		d.Key = d.Host
+	}
+	name, msg := Recovered, d.Level+" recovered from exceeding its quota"
 	if t.Exceeded {
-		name, msg = Exceeded, "host exceeds its quota"
+		name, msg = Exceeded, d.Level+" exceeds its quota"
 	}
 	if e.lines.take(e.cfg.Log, e.cfg.Now()) {
-		e.cfg.Log.Info(msg, "host", d.Host, "policy", d.Policy, "used", d.Used, "quota", d.Quota,
+		e.cfg.Log.Info(msg, d.Level, d.Key, "policy", d.Policy, "used", d.Used, "quota", d.Quota,
 			"refused", d.Refused, "transports", d.Transports, "since", d.Since)
 	}
 	e.publish(name, t.At, d)

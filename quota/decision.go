@@ -14,8 +14,12 @@ type Decision struct {
 	// Used is the number of admitted requests in the window, this one included
 	// if it was admitted. At most Policy.Quota.
 	Used uint32
-	// Reset is how long until the window ends; over 0 and at most the window.
+	// Reset is how long until nothing is used any more: the window's end; at
+	// most the window, and 0 only for a token bucket that is full.
 	Reset time.Duration
+	// Retry is how long until a refused request may fit, where that is sooner
+	// than Reset; 0: it is not.
+	Retry time.Duration
 	// Never tells that the cost exceeds the whole quota, so that waiting does
 	// not help.
 	Never bool
@@ -32,8 +36,11 @@ func (d Decision) Remaining() uint32 {
 // Wait is how long until the refused request may fit; 0 if it was admitted or
 // never will.
 func (d Decision) Wait() time.Duration {
-	if !d.Refused || d.Never {
+	switch {
+	case !d.Refused || d.Never:
 		return 0
+	case d.Retry > 0:
+		return d.Retry
 	}
 	return d.Reset
 }

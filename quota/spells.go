@@ -13,8 +13,10 @@ const MaxSpells = 65536
 // Transition is the begin or the end of a spell of exceeding: from a key's
 // first refusal until one whole window has passed without one.
 type Transition struct {
-	Key      Key
+	Key      Key       // the host, where Policy.Level is LevelHost
+	Name     string    // whose requests they are, at any other level; clipped, and never a token
 	Policy   *Policy   // that was exceeded; never nil
+	Shadow   bool      // the policy only watches: nothing was refused
 	Exceeded bool      // the spell began; false: it ended
 	At       time.Time // when it was found: for an end up to a second late
 	Since    time.Time // when the spell began

@@ -69,10 +69,11 @@ type Caller interface {
 const CallTimeout = 3 * time.Second
 
 // GateConfig is what a Gate is made of. Every field is required, but for
-// IPv6Prefix, whose 0 is 64.
+// Policies, of which nil has none, and IPv6Prefix, whose 0 is 64.
 type GateConfig struct {
 	Lists      Lists
 	Quota      HostQuota
+	Policies   Policies
 	Directory  Directory
 	Store      Store
 	Caller     Caller

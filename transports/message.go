@@ -63,6 +63,21 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
+var kindTopics = [numKinds]string{Telemetry: "v1/devices/me/telemetry", Attributes: "v1/devices/me/attributes"}
+
+// Topic is ThingsBoard's MQTT topic for messages of the kind; "" for an unknown
+// one.
+func (k Kind) Topic() string {
+	if k < numKinds {
+		return kindTopics[k]
+	}
+	return ""
+}
+
+// AttributesRequest stands for the topic, which ends in a number, by which MQTT
+// devices ask for their attributes.
+const AttributesRequest = "v1/devices/me/attributes/request"
+
 // JSON is the Content-Type of ThingsBoard's payloads.
 const JSON = "application/json"
 

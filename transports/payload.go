@@ -50,3 +50,14 @@ func badBatch(p []byte) string {
 	})
 	return problem
 }
+
+// Messages is how many messages a payload of a kind holds, for its cost: the
+// items of an array of telemetry, else 1.
+func Messages(k Kind, p []byte) int {
+	if k != Telemetry || firstByte(p) != '[' || !gjson.ValidBytes(p) {
+		return 1
+	}
+	n := 0
+	gjson.ParseBytes(p).ForEach(func(_, _ gjson.Result) bool { n++; return true })
+	return max(n, 1)
+}

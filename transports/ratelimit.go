@@ -25,14 +25,58 @@ func NewPartitionKeys(secret []byte, identity bool) *PartitionKeys {
 }
 
 // Host is the pk of a host. It costs a hash: keep it for the connection.
-func (p *PartitionKeys) Host(h Host) string {
-	id := h.Key.String()
+func (p *PartitionKeys) Host(h Host) string { return p.of(quota.LevelHost, h.Key.String()) }
+
+// of is the pk of the key id of a level.
+func (p *PartitionKeys) of(level quota.Level, id string) string {
 	if !p.identity {
 		mac := hmac.New(sha256.New, p.secret)
-		mac.Write([]byte("host\x00" + id))
+		mac.Write([]byte(level.String() + "\x00" + id))
 		id = string(mac.Sum(nil)[:12])
 	}
 	return ":" + base64.StdEncoding.EncodeToString([]byte(id)) + ":"
+}
+
+// partition is a pk that was worked out before.
+type partition struct {
+	id uint64
+	pk string
+}
+
+// pk is the pk of a policy of c's last request; what it costs is kept.
+func (p *PartitionKeys) pk(c *Charge, s *quota.Standing) string {
+	level := s.Policy.Level
+	kept := &c.pks[level]
+	if kept.id != s.KeyID() || kept.pk == "" {
+		*kept = partition{s.KeyID(), p.of(level, c.request.Name(s))}
+	}
+	return kept.pk
+}
+
+// AppendRateLimits appends the RateLimit values of c's last request to b, each
+// after ", " where something stands before it.
+func (p *PartitionKeys) AppendRateLimits(b []byte, c *Charge) []byte {
+	for i := range c.result.Limits {
+		s := &c.result.Limits[i]
+		b = AppendRateLimit(separate(b), s.Decision, p.pk(c, s))
+	}
+	return b
+}
+
+// AppendRateLimitPolicies is AppendRateLimits for the RateLimit-Policy values.
+func (p *PartitionKeys) AppendRateLimitPolicies(b []byte, c *Charge) []byte {
+	for i := range c.result.Limits {
+		s := &c.result.Limits[i]
+		b = AppendRateLimitPolicy(separate(b), s.Policy, p.pk(c, s))
+	}
+	return b
+}
+
+func separate(b []byte) []byte {
+	if len(b) == 0 {
+		return b
+	}
+	return append(b, ", "...)
 }
 
 // AppendRateLimit appends the value of a RateLimit field: "host";r=4;t=60;pk=:…:

@@ -43,9 +43,12 @@ type Refusal struct {
 	Policy  string        // QuotaExceeded, CostTooHigh: the policy that refuses
 	Used    uint32        // of Quota, in this window
 	Quota   uint32
-	Wait    int    // seconds until a retry makes sense; 0: not known, or never
-	Detail  string // what is wrong, safe to tell anybody; may be empty
-	Err     error  // for the log alone; may be nil
+	Cost    uint32        // what the request counts for; 0 is 1
+	Limit   *quota.Policy // the policy itself; nil unless one refuses
+	After   time.Duration // Wait to the millisecond, for machines; 0 as Wait
+	Wait    int           // seconds until a retry makes sense; 0: not known, or never
+	Detail  string        // what is wrong, safe to tell anybody; may be empty
+	Err     error         // for the log alone; may be nil
 }
 
 // Refused tells whether r refuses at all.
@@ -107,14 +110,15 @@ func (k RefusalKind) Title() string {
 func overQuota(d quota.Decision) Refusal {
 	r := Refusal{
 		Kind: QuotaExceeded, Profile: d.Policy.Profile, Class: d.Policy.Class,
-		Policy: d.Policy.Name, Used: d.Used, Quota: d.Policy.Quota,
+		Policy: d.Policy.Name, Used: d.Used, Quota: d.Policy.Quota, Limit: d.Policy,
 	}
 	if d.Never && d.Policy.Quota > 0 {
 		r.Kind = CostTooHigh
 		return r
 	}
 	if d.Policy.Quota > 0 {
-		r.Wait = spread(ceilSeconds(d.Wait()))
+		r.After = d.Wait()
+		r.Wait = spread(ceilSeconds(r.After))
 	}
 	return r
 }

@@ -10,11 +10,14 @@ const (
 	refused
 	denied
 	uncounted // let in for nobody: see Host
+	limited   // admitted, and then refused by a policy after identity
 
 	numVerdicts = iota
 )
 
-var verdictNames = [numVerdicts]string{admitted: "admitted", refused: "refused", denied: "denied", uncounted: "uncounted"}
+var verdictNames = [numVerdicts]string{
+	admitted: "admitted", refused: "refused", denied: "denied", uncounted: "uncounted", limited: "limited",
+}
 
 // counters counts admissions, a cache line a transport.
 type counters [numTransports]struct {
@@ -25,7 +28,9 @@ type counters [numTransports]struct {
 func (c *counters) add(t Transport, v verdict) { c[t].n[v].Add(1) }
 
 // AdmissionCount is how many requests of a transport ended with a verdict
-// (admitted, refused, denied, uncounted) since the start.
+// since the start: admitted by list and host quota, refused by the host quota,
+// denied by a list, uncounted, or limited: admitted, and then refused by another
+// policy.
 type AdmissionCount struct {
 	Transport, Verdict string
 	Count              uint64

@@ -25,6 +25,7 @@ type front struct {
 	parser  *parser
 	req     request
 	message transports.Message
+	charge  transports.Charge
 	tag     uint64 // of the exchange that the datagram at hand has begun; 0: none
 }
 
@@ -100,6 +101,9 @@ func (f *front) request(ctx context.Context, d *datagram) {
 	f.s.counts.requests.Add(1)
 	host := f.host(d)
 	device, a := f.s.cfg.Gate.AdmitDatagram(transports.CoAP, host, r.accessToken())
+	if device != nil && !a.Refusal.Refused() {
+		a.Refusal = f.limit(host, device)
+	}
 	if turnedAway(&a.Refusal) {
 		f.s.counts.refused.Add(1)
 		answer := refusal(&a.Refusal)
@@ -203,12 +207,8 @@ func (f *front) submit(d *datagram, e *exchange, host transports.Host, device *d
 	if !ok {
 		return
 	}
-	kind := transports.Telemetry
-	if f.req.resource == attributes {
-		kind = transports.Attributes
-	}
 	f.message = transports.Message{
-		Transport: transports.CoAP, Kind: kind, Host: host, Device: device, Payload: f.req.payload,
+		Transport: transports.CoAP, Kind: f.req.messageKind(), Host: host, Device: device, Payload: f.req.payload,
 	}
 	refused := f.s.cfg.Gate.Submit(&f.message, f.s, tag)
 	if refused.Refused() {

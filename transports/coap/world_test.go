@@ -191,6 +191,7 @@ type world struct {
 	clock *clock
 	hosts *hosts
 	store *store
+	limit transports.Policies // after identity
 	ask   caller
 	srv   *coap.Server
 }
@@ -210,7 +211,7 @@ func newWorld(t *testing.T, change func(*world, *coap.Config)) *world {
 		change(w, cfg)
 	}
 	cfg.Gate = transports.NewGate(&transports.GateConfig{
-		Lists: w.hosts, Quota: w.hosts, Store: w.store, Now: w.clock.Now,
+		Lists: w.hosts, Quota: w.hosts, Policies: w.limit, Store: w.store, Now: w.clock.Now,
 		Directory:     &directory{devices.Device{Account: "a", Name: "d"}},
 		Caller:        caller(func(ctx context.Context, n string, q []byte) ([]byte, error) { return w.ask(ctx, n, q) }),
 		DeniedProfile: func() quota.Profile { return quota.ThingsBoard },

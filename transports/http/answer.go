@@ -47,7 +47,8 @@ func (s *Server) refuse(w nethttp.ResponseWriter, r *nethttp.Request, why *trans
 	s.spareBody(h, r, why)
 	buf := s.buffer()
 	defer s.keep(buf)
-	if why.Kind == transports.QuotaExceeded && why.Profile == quota.Bandwidth {
+	overQuota := why.Kind == transports.QuotaExceeded || why.Kind == transports.CostTooHigh
+	if overQuota && why.Profile == quota.Bandwidth {
 		*buf = s.bandwidth((*buf)[:0], h, r, why)
 	} else {
 		h["Content-Type"] = []string{problemJSON}

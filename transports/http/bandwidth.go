@@ -1,6 +1,7 @@
 package http
 
 import (
+	"math"
 	nethttp "net/http"
 	"strconv"
 	"strings"
@@ -15,13 +16,13 @@ import (
 func (s *Server) bandwidth(b []byte, h nethttp.Header, r *nethttp.Request, why *transports.Refusal) []byte {
 	h["Content-Type"] = []string{transports.JSON}
 	c := connOf(r)
-	code, limit := bandwidthCode(why.Class)
+	code, limit := bandwidthCode(why)
 	if limit {
 		b = append(b, `{"category":"limit","code":"`+code+`","message":`...)
-		b = appendString(b, why.Reason())
+		b = appendString(b, bandwidthMessage(why))
 		b = append(b, `,"details":[`...)
 	} else {
-		reset := strconv.FormatInt(s.cfg.Now().Add(c.req.decision.Reset).UnixMilli(), 10)
+		reset := strconv.FormatInt(s.cfg.Now().Add(why.After).UnixMilli(), 10)
 		h["X-RateLimit-Reset"] = []string{reset}
 		b = append(b, `{"category":"too-many-requests","code":"`+code+`","details":[`...)
 		b = append(appendDetail(b, "rateLimitResetTime", reset), ',')
@@ -32,15 +33,47 @@ func (s *Server) bandwidth(b []byte, h nethttp.Header, r *nethttp.Request, why *
 	return append(b, "]}"...)
 }
 
-// bandwidthCode is the code of a class, and whether it is of category limit.
-func bandwidthCode(c quota.Class) (code string, limit bool) {
-	switch c {
-	case quota.Messages:
+// bandwidthCode is the code of a refusal, and whether it is of category limit.
+func bandwidthCode(why *transports.Refusal) (code string, limit bool) {
+	switch {
+	case why.Kind == transports.CostTooHigh:
+		return "multi-message-limit", true
+	case why.Class == quota.Messages:
 		return "message-rate-limit", true
-	case quota.Connects:
+	case why.Class == quota.Connects:
 		return "call-rate-limit", true
 	}
 	return "rate-limit-reached", false
+}
+
+// bandwidthMessage is the message of a code of category limit, in the words of
+// Bandwidth's document (seeds/bandwidth-rate-limits.md).
+func bandwidthMessage(why *transports.Refusal) string {
+	cost := uint64(max(why.Cost, 1))
+	if why.Kind == transports.CostTooHigh {
+		return "The number of messages [" + strconv.FormatUint(cost, 10) +
+			"] in the multi message request is greater than the limit [" + strconv.FormatUint(uint64(why.Quota), 10) + "]."
+	}
+	p := why.Limit
+	if p == nil {
+		return why.Reason()
+	}
+	do, what := "send ", " messages per "
+	if why.Class == quota.Connects {
+		do, what = "create ", " calls per "
+	}
+	per := p.Bucket
+	if per.Window == 0 { // the host policy
+		per = quota.Bucket{Quota: p.Quota, Window: p.Window}
+	}
+	rate := float64(uint64(why.Used)+cost) * per.Window.Seconds() / p.Window.Seconds()
+	return "You can " + do + strconv.FormatUint(uint64(per.Quota), 10) + what + decimal(per.Window.Seconds()) +
+		" seconds, calculated as the average over " + decimal(p.Window.Seconds()) + " seconds. Your rate is: " + decimal(rate)
+}
+
+// decimal is f with at most three digits after the point.
+func decimal(f float64) string {
+	return strconv.FormatFloat(math.Round(f*1000)/1000, 'f', -1, 64)
 }
 
 func appendDetail(b []byte, name, value string) []byte {

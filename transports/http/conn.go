@@ -46,6 +46,8 @@ type conn struct {
 	policy      *quota.Policy // what policyField was made of
 	policyField []string
 	limitField  [1]string
+	charge      transports.Charge
+	header      nethttp.Header // of the request, while it is charged
 
 	req   request
 	said  bool // the answer to this request has begun
@@ -71,6 +73,9 @@ func (c *conn) CloseWrite() error {
 	}
 	return nil
 }
+
+// Header is a field of the request that is being charged.
+func (c *conn) Header(name string) string { return c.header.Get(name) }
 
 // settle finds out whose the connection is, once.
 func (c *conn) settle() {

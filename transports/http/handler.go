@@ -17,6 +17,7 @@ func (s *Server) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	}
 	c.said = false
 	c.req = request{host: c.hostOf(r)}
+	c.charge.Reset()
 	defer s.recover(c, w, r)
 	a := s.cfg.Gate.Admit(transports.HTTP, c.req.host)
 	c.req.decision = a.Decision

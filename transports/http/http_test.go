@@ -241,6 +241,9 @@ func TestBandwidthProfile(t *testing.T) {
 		require.Less(t, len(got.body), 600)
 	})
 	for class, code := range map[quota.Class]string{quota.Messages: "message-rate-limit", quota.Connects: "call-rate-limit"} {
+		do := map[quota.Class]string{
+			quota.Messages: "You can send 1 messages", quota.Connects: "You can create 1 calls",
+		}[class]
 		t.Run(code, func(t *testing.T) {
 			w := limited(quota.Bandwidth, 1)
 			w.policy.Class = class
@@ -249,7 +252,7 @@ func TestBandwidthProfile(t *testing.T) {
 			got := c.do(get("/api/v1/x"))
 			require.Equal(t, 403, got.StatusCode)
 			require.NotContains(t, got.head, "X-RateLimit-Reset")
-			require.JSONEq(t, `{"category":"limit","code":"`+code+`","message":"quota exceeded: policy host, used 1 of 1, retry after 5 s",
+			require.JSONEq(t, `{"category":"limit","code":"`+code+`","message":"`+do+` per 60 seconds, calculated as the average over 60 seconds. Your rate is: 2",
 				"details":[{"name":"requestMethod","value":"GET"},{"name":"remoteAddress","value":"127.0.0.1"},{"name":"requestPath","value":"api/v1/{token}"}]}`, got.body)
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/weirgate/weir/devices"
+	"github.com/weirgate/weir/quota"
 	"github.com/weirgate/weir/transports"
 )
 
@@ -38,6 +39,11 @@ func (s *Server) store(g *gin.Context, kind transports.Kind, dev *devices.Device
 		return refusal
 	}
 	c.req.read = true
+	if refusal = s.charge(g, &transports.Ask{
+		Device: dev, Class: quota.Messages, Cost: transports.Messages(kind, body), Topic: kind.Topic(),
+	}); refusal.Refused() {
+		return refusal
+	}
 	_ = c.SetWriteDeadline(time.Now().Add(WriteTimeout)) // it fails where the client is gone
 	c.req.msg = transports.Message{
 		Transport: transports.HTTP, Kind: kind, Host: c.req.host, Device: dev, Payload: body,
@@ -79,6 +85,12 @@ type question struct {
 func (s *Server) askAttributes(g *gin.Context) {
 	dev, refusal := s.device(g)
 	if refusal.Refused() {
+		s.refuse(g.Writer, g.Request, &refusal)
+		return
+	}
+	if refusal = s.charge(g, &transports.Ask{
+		Device: dev, Class: quota.Reads, Topic: transports.AttributesRequest,
+	}); refusal.Refused() {
 		s.refuse(g.Writer, g.Request, &refusal)
 		return
 	}

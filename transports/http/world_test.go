@@ -51,6 +51,7 @@ type world struct {
 	forget   bool // store nothing
 	silent   bool // no service answers a question
 	denied   quota.Profile
+	limits   transports.Policies // after identity
 
 	identified atomic.Int64 // tokens seen
 }
@@ -162,7 +163,7 @@ func (w *world) classify(err error) transports.RefusalKind {
 func (w *world) gate() *transports.Gate {
 	w.used = map[quota.Key]uint32{}
 	return transports.NewGate(&transports.GateConfig{
-		Lists: w, Quota: w, Directory: w, Store: w, Caller: w,
+		Lists: w, Quota: w, Policies: w.limits, Directory: w, Store: w, Caller: w,
 		Now:           func() time.Time { return now },
 		DeniedProfile: func() quota.Profile { return w.denied },
 		Classify:      w.classify,

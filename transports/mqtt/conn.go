@@ -35,6 +35,7 @@ type conn struct {
 	in        inbox
 	pass      []byte // what mochi has still to read
 	charge    charge // of the packet being read
+	standing  transports.Charge
 	pk        packets.Packet
 	msg       transports.Message
 	aliases   map[uint16]string // bounded by aliasMaximum

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/weirgate/weir/quota"
 	"github.com/weirgate/weir/transports"
 )
 
@@ -192,6 +193,9 @@ func (c *conn) welcome(pk *packets.Packet) transports.Refusal {
 	if c.client == "" {
 		c.client = rand.Text()
 		c.greet.assigned = c.client
+	}
+	if r := c.limit(quota.Connects, 1, ""); r.Refused() {
+		return r
 	}
 	c.setKeepAlive(pk.Connect.Keepalive)
 	name := sessionName(device, c.client)

@@ -207,6 +207,7 @@ func TestConnect_takeover(t *testing.T) {
 		r := newRig(t)
 		r.store.set(true, nil)
 		first := r.join(v, "tok1", "same")
+		first.ping()                       // its presence, which CONNACK precedes, is told
 		other := r.join(v, "tok2", "same") // another device's
 		first.send(publish(v, 1, 1, telemetry, `{}`))
 		first.ping()

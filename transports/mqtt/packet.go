@@ -3,6 +3,7 @@ package mqtt
 import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/weirgate/weir/quota"
 	"github.com/weirgate/weir/transports"
 )
 
@@ -27,6 +28,13 @@ func (c *conn) handle(f frame, r *transports.Refusal) error {
 func (c *conn) hand(f frame, r *transports.Refusal) error {
 	if !wellFormed(f, c.terms.version) {
 		return c.malformed()
+	}
+	if !r.Refused() && f.kind() != packets.Disconnect {
+		if *r = c.limit(quota.Total, 1, ""); r.Refused() {
+			if reply := c.reply(f.head, r); reply.Act == transports.Close {
+				return c.end(ending{reply.Code, explain(r), r.Kind.Title()})
+			}
+		}
 	}
 	if r.Refused() && f.kind() == packets.Subscribe {
 		return c.denySubscribe(f, r)
@@ -65,6 +73,9 @@ func (c *conn) send(b []byte) error {
 // are free, and only those.
 func (c *conn) chargeAck() error {
 	r := c.srv.cfg.Gate.Admit(transports.MQTT, c.host).Refusal
+	if !r.Refused() {
+		r = c.limit(quota.Total, 1, "")
+	}
 	if !r.Refused() {
 		return nil
 	}

@@ -26,11 +26,14 @@ func (c *conn) publish(f frame, r *transports.Refusal) error {
 	switch {
 	case err != nil || !isNew:
 		return err
-	case r.Refused():
-		c.decline(destinationOf(pk.TopicName), pk.Payload, tag, r)
-	default:
-		c.take(pk, tag)
+	case !r.Refused():
+		*r = c.limitPublish(pk.TopicName, pk.Payload)
 	}
+	if r.Refused() {
+		c.decline(destinationOf(pk.TopicName), pk.Payload, tag, r)
+		return nil
+	}
+	c.take(pk, tag)
 	return nil
 }
 

@@ -220,6 +220,7 @@ type rig struct {
 	srv      *mqtt.Server
 	lists    *fakeLists
 	quota    *fakeQuota
+	policies transports.Policies
 	store    *fakeStore
 	presence *presence
 	clock    *clock
@@ -245,9 +246,13 @@ func (l *logBuffer) String() string {
 	return string(l.b)
 }
 
-func newRig(t testing.TB, change ...func(*mqtt.Config)) *rig {
+func newRig(t testing.TB, change ...func(*mqtt.Config)) *rig { return newLimitedRig(t, nil, change...) }
+
+// newLimitedRig is a rig with policies after identity.
+func newLimitedRig(t testing.TB, policies transports.Policies, change ...func(*mqtt.Config)) *rig {
 	r := &rig{
-		t: t, lists: &fakeLists{}, store: &fakeStore{}, presence: &presence{},
+		policies: policies,
+		t:        t, lists: &fakeLists{}, store: &fakeStore{}, presence: &presence{},
 		quota: &fakeQuota{left: 1 << 30, policy: &quota.Policy{
 			Name: "host", Quota: 10, Window: time.Minute, Profile: quota.ThingsBoard,
 		}},
@@ -280,7 +285,7 @@ func newRig(t testing.TB, change ...func(*mqtt.Config)) *rig {
 
 func (r *rig) gate() *transports.Gate {
 	return transports.NewGate(&transports.GateConfig{
-		Lists: r.lists, Quota: r.quota, Store: r.store, Now: r.clock.Now,
+		Lists: r.lists, Quota: r.quota, Policies: r.policies, Store: r.store, Now: r.clock.Now,
 		Directory: fakeDirectory{
 			"tok1":    {Account: "acme", Name: "dev1"},
 			"tok2":    {Account: "acme", Name: "dev2"},

@@ -44,11 +44,12 @@ type App struct {
 	store   transports.Store
 	clock   quota.SystemClock
 
-	gate   *transports.Gate
-	hosts  *quota.Hosts
-	lists  *hostlist.Lists
-	known  *devices.Directory
-	events *events.Events
+	gate     *transports.Gate
+	hosts    *quota.Hosts
+	policies *quota.Engine
+	lists    *hostlist.Lists
+	known    *devices.Directory
+	events   *events.Events
 
 	// Set by Start; of a listener that is off they stay nil.
 	bus       *bus.Bus

@@ -15,6 +15,7 @@ import (
 // plan is a configuration in the rooms' own words: what a reload may change.
 type plan struct {
 	quota       quota.HostsConfig
+	policies    []quota.PolicyConfig
 	allow, deny []hostlist.Entry
 	listed      []devices.Listed
 }
@@ -29,6 +30,8 @@ func newPlan(loaded *config.Loaded) (*plan, error) {
 		faults = append(faults, loaded.Fault("quota.host."+f.Path, f.Problem))
 	}
 	var bad []config.Fault
+	p.policies, bad = policies(loaded)
+	faults = append(faults, bad...)
 	p.allow, bad = entries(loaded, "quota.host.whitelist", c.Quota.Host.Whitelist)
 	faults = append(faults, bad...)
 	p.deny, bad = entries(loaded, "quota.host.blacklist", c.Quota.Host.Blacklist)

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weirgate/weir/config"
+	"github.com/weirgate/weir/quota"
 )
 
 // reloads counts what became of reloads.
@@ -43,6 +44,9 @@ func (a *App) reload(load func() (*config.Loaded, error)) error {
 		return err
 	}
 	if err := a.hosts.Reload(&p.quota); err != nil {
+		return err
+	}
+	if err := a.policies.Reload(&quota.EngineConfig{Policies: p.policies}); err != nil {
 		return err
 	}
 	a.lists.Set(p.allow, p.deny)

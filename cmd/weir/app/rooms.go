@@ -23,6 +23,12 @@ func (a *App) makeRooms(p *plan) error {
 	if a.hosts, err = quota.NewHosts(&hosts); err != nil {
 		return err
 	}
+	a.policies, err = quota.NewEngine(&quota.EngineConfig{
+		Policies: p.policies, Clock: a.clock, OnTransition: hosts.OnTransition,
+	})
+	if err != nil {
+		return err
+	}
 	mode := devices.Open
 	if c.Devices.Auth == config.AuthToken {
 		mode = devices.Token
@@ -38,7 +44,7 @@ func (a *App) makeRooms(p *plan) error {
 // makeGate makes the Gate over store and caller.
 func (a *App) makeGate(store transports.Store, caller transports.Caller) {
 	a.gate = transports.NewGate(&transports.GateConfig{
-		Lists: a.lists, Quota: a.hosts, Directory: a.known,
+		Lists: a.lists, Quota: a.hosts, Policies: a.policies, Directory: a.known,
 		Store: store, Caller: caller, Classify: classify,
 		Now:           a.clock.Now,
 		IPv6Prefix:    a.loaded.Config.Quota.Host.IPv6Prefix,

@@ -28,6 +28,7 @@ func (a *App) startLists(ctx context.Context) error {
 	}
 	a.run(a.lists.Run)
 	a.run(a.hosts.Run)
+	a.run(a.policies.Run)
 	return nil
 }
 

@@ -39,7 +39,15 @@ func (a *App) snapshot() control.Snapshot {
 func (a *App) addRooms(s *control.Snapshot) {
 	hosts := a.hosts.Stats()
 	s.QuotaHosts, s.QuotaSpells, s.QuotaEvictions = hosts.Hosts, hosts.Spells, hosts.Evicted
-	s.QuotaOverflowed = hosts.Overflowed
+	keys := a.policies.Stats()
+	s.QuotaKeys, s.QuotaEvictions = keys.Keys, s.QuotaEvictions+keys.Evicted
+	s.QuotaSpells += keys.Spells
+	for _, r := range a.policies.Report() {
+		for verdict, n := range map[string]uint64{"admitted": r.Admitted, "refused": r.Refused, "shadowed": r.Shadowed} {
+			s.Policies = append(s.Policies, control.PolicyCount{Policy: r.Policy.Name, Verdict: verdict, Count: n})
+		}
+	}
+	s.QuotaOverflowed = hosts.Overflowed + keys.Overflowed
 	lists := a.lists.Stats()
 	s.HostlistEntries = map[string]int{"allow": lists.Allow, "deny": lists.Deny}
 	s.HostlistFailed = lists.Failing

@@ -88,6 +88,9 @@ type Message struct {
 	Host      Host
 	Device    *devices.Device
 	Received  time.Time
+	// Unpromised tells that its sender waits for no acknowledgement (MQTT QoS 0,
+	// CoAP NON), so that it may be refused before those that are waited for.
+	Unpromised bool
 	// Payload is as the device sent it. It belongs to the transport, which may
 	// reuse it as soon as Gate.Submit or Gate.Bury has returned.
 	Payload []byte

@@ -30,7 +30,7 @@ func Weir(ctx context.Context, file string) error {
 	if err := gateway.Start(ctx); err != nil {
 		return err
 	}
-	fmt.Fprint(os.Stderr, gateway.Addrs())
+	fmt.Fprint(os.Stderr, gateway.Ready(""))
 	select {
 	case <-ctx.Done():
 	case <-gateway.Done():

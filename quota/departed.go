@@ -116,15 +116,30 @@ func (d *departed) smallest() int {
 	return least
 }
 
-// depart keeps for the report what e, about to lose its slot in s, counted.
-func (h *Hosts) depart(s *segment, e *slot) {
-	if e.requests == 0 {
+// depart takes the slot at p off its key, and keeps for the report what it
+// counted: in the key's other slot, if it has one. The segment is locked.
+func (h *Hosts) depart(c cursor, p place) {
+	e := c.at(p)
+	seen, tag := e.seen.Load(), e.tag.Load()
+	t := tally{key: c.key(tag), refused: uint64(e.refused), last: lastSeen(seen), origins: originsOf(seen)}
+	t.requests = c.remove(p)
+	if t.requests == 0 {
 		return
 	}
-	t := tally{e.key, uint64(e.requests), uint64(e.refused), e.last, e.origins}
-	if h.departed.add(t) != merged {
-		s.gone++
+	if e := c.twin(tag); e != nil {
+		c.give(e, &t)
+		return
 	}
+	c.keep(t.requests, t.refused)
+	if h.departed.add(t) != merged {
+		c.gone++
+	}
+}
+
+// give adds what t counted to e.
+func (c cursor) give(e *slot, t *tally) {
+	e.see(max(t.last, lastSeen(e.seen.Load())), t.origins)
+	c.keep(e.add(t.requests, t.refused))
 }
 
 // departStranger keeps for the report a request whose key found no room. Only

@@ -1,21 +1,58 @@
 package quota
 
 import (
-	"hash/maphash"
 	"math/bits"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"unsafe"
 )
 
-// segmentHosts is the most keys a segment holds: at 64 bytes a slot the longest
-// that a check can wait for, a whole segment being walked or moved, is then
-// some 80 KB of memory.
-const segmentHosts = 1024
+const (
+	// segmentHosts is the most keys a segment keeps: the longest that
+	// anything can wait for, a whole segment being walked or moved, is then
+	// some 40 KB of memory, or twice that where each key has two slots.
+	segmentHosts = 1024
+
+	// A bucket is two cache lines, which are fetched side by side.
+	bucketSlots = 4
+	// A page is what a segment grows by.
+	pageBuckets = 32
+	pageSlots   = pageBuckets * bucketSlots
+	pageBytes   = int(unsafe.Sizeof(page{})) // 4096
+	// fill is how many slots of a page are used before the segment grows: 84 %,
+	// where three of four keys lie in their own bucket.
+	fill = pageSlots * 27 / 32
+	// A range is what is given back to the system at once: a large page of
+	// amd64 and arm64.
+	rangeBytes = 2 << 20
+	rangePages = rangeBytes / 4096
+)
+
+type (
+	bucket [bucketSlots]slot
+	page   [pageBuckets]bucket
+)
 
 // table spreads keys over segments, each with a lock of its own. It knows where
 // a key lies, nothing of what is counted there.
+//
+// A segment is some ten pages at most, or twice that where each key has two
+// slots. The n-th pages of all segments lie side by
+// side, so that where a bucket is can be computed, and a table that is a tenth
+// full has touched a tenth of its memory: as keys spread evenly, all segments
+// grow at about the same time.
 type table struct {
-	seed     maphash.Seed // secret: a stranger cannot choose keys that collide
-	shift    uint
+	spread
+	shift    uint // a tag shifted right by it is a segment
 	segments []segment
+	buckets  []atomic.Uint32 // that each segment uses, for checks without its lock
+	memory   memory
+
+	mu     sync.Mutex // guards uses; taken with a segment's lock held, never the other way
+	uses   []uint32   // pages in use of each range
+	moveMu sync.Mutex // guards moving; taken as mu is
+	moving []record   // room for a segment while it is moved
 }
 
 // newTable makes a table of at most maxHosts keys, shared out among segments to
@@ -27,22 +64,107 @@ func newTable(maxHosts int) *table {
 	for n*segmentHosts < maxHosts {
 		n *= 2
 	}
+	deep := pagesFor(numBudgets * ((maxHosts + n - 1) / n))
 	t := &table{
-		seed:     maphash.MakeSeed(),
+		spread:   newSpread(),
 		shift:    uint(64 - bits.TrailingZeros(uint(n))),
 		segments: make([]segment, n),
+		buckets:  make([]atomic.Uint32, n),
+		memory:   reserve(deep*n, n >= rangePages),
+		uses:     make([]uint32, (deep*n+rangePages-1)/rangePages),
+		moving:   make([]record, 0, deep*pageSlots),
 	}
 	for i := range t.segments {
-		t.segments[i].capacity = maxHosts / n
+		s := &t.segments[i]
+		s.index, s.capacity = i, maxHosts/n
 		if i < maxHosts%n {
-			t.segments[i].capacity++
+			s.capacity++
 		}
 	}
+	// The mapping stays: a check may be at its end while nobody else knows the
+	// table any more. It holds no memory then.
+	runtime.AddCleanup(t, func(m memory) { m.release(0, len(m.pages)) }, t.memory)
 	return t
 }
 
-// locate is where k lies: its segment, and its tag within.
-func (t *table) locate(k Key) (*segment, uint32) {
-	h := maphash.Comparable(t.seed, k)
-	return &t.segments[h>>t.shift], uint32(h) | 1
+// pagesFor is how many pages n slots need.
+func pagesFor(n int) int { return (n + fill - 1) / fill }
+
+// tagOf is where k lies.
+func (t *table) tagOf(k Key, b budget) uint64 { return t.tag(t.fold(k)) | uint64(b) }
+
+// segment is the one that tag lies in, whichever its budget.
+func (t *table) segment(tag uint64) *segment { return &t.segments[tag>>t.shift] }
+
+// home is which of n buckets of its segment a tag belongs in.
+func (t *table) home(tag uint64, n uint32) uint32 {
+	b, _ := bits.Mul64(tag<<(64-t.shift), uint64(n))
+	return uint32(b)
+}
+
+// bucket is bucket b of a segment.
+func (t *table) bucket(segment int, b uint32) *bucket {
+	return &t.memory.pages[int(b/pageBuckets)*len(t.segments)+segment][b%pageBuckets]
+}
+
+// maxProbes is how many buckets a search without the lock looks at: one that
+// goes on is rare, or finds the segment being moved.
+const maxProbes = 8
+
+// find is tag's slot, found without the lock; nil if there is none or it is
+// better looked for with the lock. The slot may go to another key at any time.
+func (t *table) find(tag uint64) *slot {
+	segment := int(tag >> t.shift)
+	n := t.buckets[segment].Load()
+	b := t.home(tag, n)
+	for range min(n, maxProbes) {
+		k := t.bucket(segment, b)
+		t0, t1, t2, t3 := k[0].tag.Load(), k[1].tag.Load(), k[2].tag.Load(), k[3].tag.Load()
+		// No branch that depends on where in the bucket it lies: it would be
+		// mispredicted half of the time.
+		if m := is(t0 == tag) | is(t1 == tag)<<1 | is(t2 == tag)<<2 | is(t3 == tag)<<3; m != 0 {
+			return &k[bits.TrailingZeros8(m)&(bucketSlots-1)]
+		}
+		if t0 == 0 || t1 == 0 || t2 == 0 || t3 == 0 {
+			return nil
+		}
+		if b++; b == n {
+			b = 0
+		}
+	}
+	return nil
+}
+
+// is is 1 if ok, without a branch.
+func is(ok bool) uint8 {
+	var x uint8
+	if ok {
+		x = 1
+	}
+	return x
+}
+
+// touch starts to fetch tag's bucket into the cache.
+func (t *table) touch(tag uint64) {
+	segment := int(tag >> t.shift)
+	if n := t.buckets[segment].Load(); n > 0 {
+		prefetch(t.bucket(segment, t.home(tag, n)))
+	}
+}
+
+// use counts pages from to to of segment i as used, or, if to is less than
+// from, as used no longer, and gives ranges back that are used by nobody.
+func (t *table) use(i, from, to int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(t.segments)
+	for p := from; p < to; p++ {
+		t.uses[(p*n+i)/rangePages]++
+	}
+	for p := to; p < from; p++ {
+		r := (p*n + i) / rangePages
+		if t.uses[r]--; t.uses[r] == 0 {
+			t.memory.release(r*rangePages, min((r+1)*rangePages, len(t.memory.pages)))
+		}
+	}
 }

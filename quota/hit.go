@@ -1,0 +1,82 @@
+package quota
+
+import "time"
+
+// hit charges a request of tag at now to its window without a lock; ok is
+// false if that cannot be: nothing is charged then. It can be where the window
+// is live and holds one more, which is to say nearly always.
+func (h *Hosts) hit(st *settings, tag uint64, now int64, o Origin) (d Decision, ok bool) {
+	e := h.table.find(tag)
+	if e == nil {
+		return Decision{}, false
+	}
+	for {
+		seen, v := e.seen.Load(), e.state.Load()
+		age := st.fits(v, now)
+		if age < 0 {
+			return Decision{}, false
+		}
+		if !sees(seen, now, st.grain, o) && !e.seen.CompareAndSwap(seen, saw(seen, now, o)) {
+			return Decision{}, false
+		}
+		if !e.state.CompareAndSwap(v, v+1) {
+			continue
+		}
+		if e.tag.Load() != tag {
+			h.takeBack(e, tag)
+			return Decision{}, false
+		}
+		return Decision{
+			Policy: st.policy, Used: used(v) + 1,
+			Reset: time.Duration(st.length-age) * time.Millisecond,
+		}, true
+	}
+}
+
+// fits is the age in ms of the window of a state if it is live and holds one
+// more; -1 if not, if there is none, or if the clock was set back: all that is
+// for the arithmetic in window.go.
+func (st *settings) fits(v uint64, now int64) int64 {
+	age := (uint64(now) - v>>startShift) & startMask
+	// A count of 0 or of more than the quota, and one that refuses, are over room.
+	if uint32(v&countMask)-1 >= st.room || age >= uint64(st.length) {
+		return -1
+	}
+	return int64(age)
+}
+
+// takeBack takes a charge back that went to another key. That takes a slot that
+// was given away between two loads of hit, and in it a window that began in the
+// very millisecond and admitted as many as the one before.
+func (h *Hosts) takeBack(e *slot, tag uint64) {
+	s := h.table.segment(tag)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		v := e.state.Load()
+		if used(v) == 0 || e.tag.Load() == 0 {
+			s.requests-- // it left with the charge: see depart
+			return
+		}
+		if e.state.CompareAndSwap(v, v-1) {
+			return
+		}
+	}
+}
+
+// glance says what a check would, without a lock; ok is false if it takes one
+// to tell, or if it would refuse.
+func (h *Hosts) glance(st *settings, tag uint64, now int64) (d Decision, ok bool) {
+	e := h.table.find(tag)
+	if e == nil {
+		return Decision{}, false
+	}
+	v := e.state.Load()
+	age := st.fits(v, now)
+	if age < 0 || e.tag.Load() != tag {
+		return Decision{}, false
+	}
+	return Decision{
+		Policy: st.policy, Used: used(v), Reset: time.Duration(st.length-age) * time.Millisecond,
+	}, true
+}

@@ -93,7 +93,7 @@ func (h *Hosts) Discard(k Key, o Origin) {
 	s := r.segment
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := h.claim(&r); e != nil {
+	if e := h.claim(&r); e.ok() {
 		e.see(r.now, o)
 		s.keep(e.add(1, 1))
 		return
@@ -130,7 +130,7 @@ func (h *Hosts) in(r *request) cursor { return cursor{h.table, r.segment} }
 // charge charges r to its window or refuses it. The segment is locked.
 func (h *Hosts) charge(r *request) outcome {
 	e := h.claim(r)
-	if e == nil {
+	if !e.ok() {
 		return h.overflow(r)
 	}
 	e.see(r.now, r.origin)
@@ -138,7 +138,7 @@ func (h *Hosts) charge(r *request) outcome {
 		r.segment.keep(e.add(1, 0))
 		return outcome{}
 	}
-	before, after, ok := e.spend(r)
+	before, after, ok := h.in(r).spend(e, r)
 	out := outcome{Decision: after.decision(r.now, r.policy)}
 	if ok {
 		r.segment.keep(e.add(0, 0))
@@ -147,7 +147,7 @@ func (h *Hosts) charge(r *request) outcome {
 	r.segment.keep(e.add(0, 1))
 	if r.budget == own {
 		origins := originsOf(e.seen.Load())
-		if t := h.in(r).twin(r.tag); t != nil {
+		if t := h.in(r).twin(r.tag); t.ok() {
 			origins |= originsOf(t.seen.Load())
 		}
 		out.origins = origins
@@ -156,31 +156,16 @@ func (h *Hosts) charge(r *request) outcome {
 	return out
 }
 
-// spend charges one request to e's window and counts it, or refuses and counts
-// it. It is the window before and after, as they stand now.
-func (e *slot) spend(r *request) (before, after window, ok bool) {
-	for {
-		v := e.state.Load()
-		before = unpack(v, r.now).at(r.now, r.policy.millis())
-		after, ok = before.take(r.policy.Quota)
-		n := pack(after)
-		if e.state.CompareAndSwap(v, n) {
-			e.carried += used(v) + 1 - used(n)
-			return before, after, ok
-		}
-	}
-}
-
-// claim is r's slot, made if need be; nil if there is no room for it.
-func (h *Hosts) claim(r *request) *slot {
+// claim is r's slot, made if need be; none if there is no room for it.
+func (h *Hosts) claim(r *request) slot {
 	c := h.in(r)
-	if e := c.find(r.tag); e != nil {
+	if e := c.find(r.tag); e.ok() {
 		return e
 	}
-	if c.live >= c.capacity && c.twin(r.tag) == nil {
+	if c.live >= c.capacity && !c.twin(r.tag).ok() {
 		e := c.victim(r.tag, r)
-		if e == nil {
-			return nil
+		if !e.ok() {
+			return slot{}
 		}
 		h.evict(c, e.tag.Load())
 	}
@@ -224,13 +209,13 @@ func (h *Hosts) overflow(r *request) outcome {
 func (h *Hosts) peek(r *request) outcome {
 	w := window{start: r.now}
 	e := h.in(r).find(r.tag)
-	if e != nil {
-		w = unpack(e.state.Load(), r.now).at(r.now, r.policy.millis())
+	if e.ok() {
+		w = h.in(r).window(e, r.now).at(r.now, r.policy.millis())
 	}
 	switch {
 	case w.used >= r.policy.Quota:
 		return h.charge(r)
-	case e == nil && !h.admits(r):
+	case !e.ok() && !h.admits(r):
 		return h.overflow(r)
 	}
 	return outcome{Decision: w.decision(r.now, r.policy)}
@@ -243,5 +228,5 @@ func (h *Hosts) admits(r *request) bool {
 	if c.live < c.capacity || c.overflow[r.budget].at(r.now, r.policy.millis()).used < r.policy.Quota {
 		return true
 	}
-	return c.twin(r.tag) != nil || c.victim(r.tag, r) != nil
+	return c.twin(r.tag).ok() || c.victim(r.tag, r).ok()
 }

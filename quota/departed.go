@@ -119,14 +119,14 @@ func (d *departed) smallest() int {
 // depart takes the slot at p off its key, and keeps for the report what it
 // counted: in the key's other slot, if it has one. The segment is locked.
 func (h *Hosts) depart(c cursor, p place) {
-	e := c.at(p)
-	seen, tag := e.seen.Load(), e.tag.Load()
-	t := tally{key: c.key(tag), refused: uint64(e.refused), last: lastSeen(seen), origins: originsOf(seen)}
-	t.requests = c.remove(p)
+	tag := c.at(p).tag.Load()
+	key := c.key(tag)
+	n := c.remove(p)
+	t := tally{key, uint64(n.requests), uint64(n.refused), n.last, n.origins}
 	if t.requests == 0 {
 		return
 	}
-	if e := c.twin(tag); e != nil {
+	if e := c.twin(tag); e.ok() {
 		c.give(e, &t)
 		return
 	}
@@ -137,7 +137,7 @@ func (h *Hosts) depart(c cursor, p place) {
 }
 
 // give adds what t counted to e.
-func (c cursor) give(e *slot, t *tally) {
+func (c cursor) give(e slot, t *tally) {
 	e.see(max(t.last, lastSeen(e.seen.Load())), t.origins)
 	c.keep(e.add(t.requests, t.refused))
 }

@@ -7,19 +7,23 @@ import "time"
 // is live and holds one more, which is to say nearly always.
 func (h *Hosts) hit(st *settings, tag uint64, now int64, o Origin) (d Decision, ok bool) {
 	e := h.table.find(tag)
-	if e == nil {
+	if !e.ok() {
 		return Decision{}, false
 	}
 	for {
-		seen, v := e.seen.Load(), e.state.Load()
+		v := e.state.Load()
 		age := st.fits(v, now)
 		if age < 0 {
 			return Decision{}, false
 		}
-		if !sees(seen, now, st.grain, o) && !e.seen.CompareAndSwap(seen, saw(seen, now, o)) {
-			return Decision{}, false
+		n, want := v+1, hint(age, st.scale, o)
+		if v&hintMask != want || want == noHint {
+			if seen := e.seen.Load(); e.tag.Load() != tag || !e.seen.CompareAndSwap(seen, saw(seen, now, o)) {
+				return Decision{}, false
+			}
+			n = n&^hintMask | want
 		}
-		if !e.state.CompareAndSwap(v, v+1) {
+		if !e.state.CompareAndSwap(v, n) {
 			continue
 		}
 		if e.tag.Load() != tag {
@@ -38,8 +42,9 @@ func (h *Hosts) hit(st *settings, tag uint64, now int64, o Origin) (d Decision, 
 // for the arithmetic in window.go.
 func (st *settings) fits(v uint64, now int64) int64 {
 	age := (uint64(now) - v>>startShift) & startMask
-	// A count of 0 or of more than the quota, and one that refuses, are over room.
-	if uint32(v&countMask)-1 >= st.room || age >= uint64(st.length) {
+	// A count of 0 or of the quota, and one that refuses or is kept elsewhere,
+	// are over room.
+	if uint32(v&(refuseBit|longBit|maxUsed))-1 >= st.room || age >= uint64(st.length) {
 		return -1
 	}
 	return int64(age)
@@ -48,7 +53,7 @@ func (st *settings) fits(v uint64, now int64) int64 {
 // takeBack takes a charge back that went to another key. That takes a slot that
 // was given away between two loads of hit, and in it a window that began in the
 // very millisecond and admitted as many as the one before.
-func (h *Hosts) takeBack(e *slot, tag uint64) {
+func (h *Hosts) takeBack(e slot, tag uint64) {
 	s := h.table.segment(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,7 +73,7 @@ func (h *Hosts) takeBack(e *slot, tag uint64) {
 // to tell, or if it would refuse.
 func (h *Hosts) glance(st *settings, tag uint64, now int64) (d Decision, ok bool) {
 	e := h.table.find(tag)
-	if e == nil {
+	if !e.ok() {
 		return Decision{}, false
 	}
 	v := e.state.Load()

@@ -137,8 +137,8 @@ func (h *Hosts) sweepSlot(c cursor, p place, st *settings, now int64) bool {
 	if e.tag.Load() == 0 {
 		return false
 	}
-	e.settle(now, st.sweepLength())
-	if now-lastSeen(e.seen.Load()) < st.ttl || e.rank(now, st.policy) != idle {
+	c.settle(e, now, st.sweepLength())
+	if now-lastSeen(e.seen.Load()) < st.ttl || c.slotRank(e, now, st.policy) != idle {
 		return false
 	}
 	h.depart(c, p)

@@ -14,8 +14,6 @@ type HostsConfig struct {
 	// window counts, but the report still tells who asks how often.
 	Enabled bool
 	// Limit is how many requests a host is admitted in a window; 0 admits none.
-	// A count stops at 2^30-1: what is over that is admitted uncounted if Limit
-	// is larger.
 	Limit uint32
 	// Interval is the window's length from its first request: whole
 	// milliseconds, 1 to 2678400000 (31 days).
@@ -64,19 +62,19 @@ type settings struct {
 	policy *Policy // nil while the quota is off
 	length int64   // of policy's window, ms; 0 while the quota is off
 	room   uint32  // a window that admitted 1 to room requests holds one more
-	grain  int64   // how late LastSeen may be, ms
+	scale  uint64  // see hint
 	ttl    int64   // ms
 	clean  time.Duration
 }
 
 func (c *HostsConfig) settings() *settings {
-	ttl := c.TTL.Milliseconds()
-	s := &settings{ttl: ttl, clean: c.CleanPeriod, grain: min(time.Second.Milliseconds(), 1+ttl/64)}
+	s := &settings{ttl: c.TTL.Milliseconds(), clean: c.CleanPeriod}
 	if c.Enabled {
 		s.policy = &Policy{
 			Name: HostPolicyName, Class: Total, Quota: c.Limit, Window: c.Interval, Profile: c.Profile,
 		}
 		s.length = s.policy.millis()
+		s.scale = hintParts << 32 / uint64(s.length)
 		s.room = max(min(c.Limit, maxUsed), 1) - 1
 	}
 	return s

@@ -2,8 +2,7 @@
 
 package quota
 
-// prefetch fetches the two cache lines of b.
+// prefetch fetches the cache line b.
 func prefetch(b *bucket) {
 	b[0].tag.Load()
-	b[bucketSlots/2].tag.Load()
 }

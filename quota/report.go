@@ -13,7 +13,7 @@ type Entry struct {
 	Requests uint64 // refused included; a key's count stops at some 2^31 a report
 	Refused  uint64
 	Origins  Origin
-	LastSeen time.Time // late by up to a second, or a 64th of TTL if that is less
+	LastSeen time.Time // early by up to a fifteenth of the window
 	Exceeded bool      // it is being refused now
 }
 
@@ -63,10 +63,10 @@ func (h *Hosts) reunite() {
 		c := cursor{h.table, h.table.segment(tag)}
 		c.segment.mu.Lock()
 		e := c.find(tag)
-		if e == nil {
+		if !e.ok() {
 			e = c.twin(tag)
 		}
-		if e != nil {
+		if e.ok() {
 			if t, ok := h.departed.remove(t.key); ok {
 				c.give(e, &t)
 				c.keep(-t.requests, -t.refused)
@@ -126,10 +126,10 @@ func (h *Hosts) survey(n int, gone []tally, interval interval) *survey {
 func (v *survey) read(c cursor) {
 	v.buf = v.buf[:0]
 	for b := range c.size() {
-		k := c.bucketAt(b)
+		k := c.bucket(b)
 		for i := range k {
 			if k[i].tag.Load() != 0 {
-				v.readSlot(c, &k[i])
+				v.readSlot(c, c.at(place{b, i}))
 			}
 		}
 	}
@@ -142,56 +142,59 @@ func (v *survey) read(c cursor) {
 }
 
 // readSlot reads e and, with it, its twin.
-func (v *survey) readSlot(c cursor, e *slot) {
-	n, refused := uint64(e.requests()), uint64(e.refused)
+func (v *survey) readSlot(c cursor, e slot) {
 	if c.twins > 0 {
 		t := c.twin(e.tag.Load())
-		if t != nil && e.budget() == unverified {
+		if t.ok() && e.budget() == unverified {
 			return // read with its twin
 		}
-		if t != nil {
+		if t.ok() {
 			v.readPair(c, e, t)
 			return
 		}
 	}
-	if n == 0 {
+	n := v.counts(e)
+	if n.requests == 0 {
 		return
 	}
-	v.Requests += n
-	v.Refused += refused
-	v.Hosts++
-	if n >= v.least {
-		v.buf = append(v.buf, c.entry(e, uint32(n), v.now, v.policy))
-	}
-	if v.interval == next {
-		e.forget(uint32(n))
+	v.add(n)
+	if uint64(n.requests) >= v.least {
+		v.buf = append(v.buf, c.entry(e, n, v.now, v.policy))
 	}
 }
 
-func (v *survey) readPair(c cursor, e, t *slot) {
-	n, m := e.requests(), t.requests()
+func (v *survey) readPair(c cursor, e, t slot) {
+	n, m := v.counts(e), v.counts(t)
+	if n.requests == 0 && m.requests == 0 {
+		return
+	}
+	v.add(n)
+	v.add(m)
+	v.Hosts-- // of the two
 	entry := c.entry(e, n, v.now, v.policy)
 	entry.join(c.entry(t, m, v.now, v.policy))
-	if entry.Requests == 0 {
-		return
-	}
-	v.Requests += entry.Requests
-	v.Refused += entry.Refused
-	v.Hosts++
 	v.buf = append(v.buf, entry)
-	if v.interval == next {
-		e.forget(n)
-		t.forget(m)
-	}
 }
 
-// entry is e as a report shows it, with n requests.
-func (c cursor) entry(e *slot, n uint32, now int64, p *Policy) Entry {
-	seen := e.seen.Load()
+func (v *survey) counts(e slot) counts {
+	if v.interval == next && e.requests() > 0 {
+		return e.forget()
+	}
+	return e.counts()
+}
+
+func (v *survey) add(n counts) {
+	v.Requests += uint64(n.requests)
+	v.Refused += uint64(n.refused)
+	v.Hosts++
+}
+
+// entry is e as a report shows it, which counted n.
+func (c cursor) entry(e slot, n counts, now int64, p *Policy) Entry {
 	return Entry{
-		Key: c.key(e.tag.Load()), Requests: uint64(n), Refused: uint64(e.refused),
-		Origins: originsOf(seen), LastSeen: moment(lastSeen(seen)),
-		Exceeded: p != nil && unpack(e.state.Load(), now).exceeded(now, p),
+		Key: c.key(e.tag.Load()), Requests: uint64(n.requests), Refused: uint64(n.refused),
+		Origins: n.origins, LastSeen: moment(n.last),
+		Exceeded: p != nil && c.window(e, now).exceeded(now, p),
 	}
 }
 
@@ -263,25 +266,25 @@ func (h *Hosts) Lookup(k Key) (Status, bool) {
 		st.InSpell, st.Since = true, moment(sp.since)
 	}
 	e, t := c.find(tag), c.twin(tag)
-	if e == nil && t == nil {
+	if !e.ok() && !t.ok() {
 		return st, sp != nil
 	}
-	for _, e := range []*slot{e, t} {
-		if e != nil {
-			st.Entry.join(c.entry(e, e.requests(), now, policy))
+	for _, e := range [numBudgets]slot{e, t} {
+		if e.ok() {
+			st.Entry.join(c.entry(e, e.counts(), now, policy))
 		}
 	}
 	if policy != nil {
-		st.Own, st.Unverified = e.outlook(now, policy), t.outlook(now, policy)
+		st.Own, st.Unverified = c.outlook(e, now, policy), c.outlook(t, now, policy)
 	}
 	return st, true
 }
 
-// outlook is what Peek would say of e, without counting; e may be nil.
-func (e *slot) outlook(now int64, p *Policy) Decision {
+// outlook is what Peek would say of e, without counting; there may be no e.
+func (c cursor) outlook(e slot, now int64, p *Policy) Decision {
 	w := window{start: now}
-	if e != nil {
-		w = unpack(e.state.Load(), now).at(now, p.millis())
+	if e.ok() {
+		w = c.window(e, now).at(now, p.millis())
 	}
 	w.refusing = w.used >= p.Quota
 	return w.decision(now, p)

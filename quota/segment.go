@@ -20,6 +20,10 @@ type segment struct {
 	// names are the keys that cannot be read back from their tags, by their
 	// folded ones: one for each that has a slot; nil while there are none.
 	names map[uint64]Key
+	// long are the counts that outgrew their states, by tag: of keys that were
+	// admitted four million times in a window that is not over; nil while there
+	// have been none.
+	long map[uint64]uint32
 
 	books
 }
@@ -36,9 +40,15 @@ type place struct {
 	slot   int
 }
 
-func (c cursor) size() uint32              { return uint32(c.pages * pageBuckets) }
-func (c cursor) at(p place) *slot          { return &c.bucketAt(p.bucket)[p.slot] }
-func (c cursor) bucketAt(b uint32) *bucket { return c.table.bucket(c.index, b) }
+func (c cursor) size() uint32 { return uint32(c.pages * pageBuckets) }
+
+// bucket is bucket b, whose slots' hot halves it is.
+func (c cursor) bucket(b uint32) *bucket { return &c.page(c.index, b).hot[b%pageBuckets] }
+
+func (c cursor) at(p place) slot {
+	g, b := c.page(c.index, p.bucket), p.bucket%pageBuckets
+	return slot{&g.hot[b][p.slot], &g.cold[b][p.slot]}
+}
 
 func (c cursor) next(b uint32) uint32 {
 	if b++; b < c.size() {
@@ -59,7 +69,7 @@ func (c cursor) distance(a, b uint32) uint32 {
 // The segment must have a page.
 func (c cursor) search(tag uint64) (p place, ok bool) {
 	for p.bucket = c.table.home(tag, c.size()); ; p.bucket = c.next(p.bucket) {
-		k, free := c.bucketAt(p.bucket), -1
+		k, free := c.bucket(p.bucket), -1
 		for i := range k {
 			switch k[i].tag.Load() {
 			case tag:
@@ -76,22 +86,22 @@ func (c cursor) search(tag uint64) (p place, ok bool) {
 	}
 }
 
-// find is tag's slot, valid until the next insert, remove or resize; nil if
+// find is tag's slot, valid until the next insert, remove or resize; none if
 // there is none.
-func (c cursor) find(tag uint64) *slot {
+func (c cursor) find(tag uint64) slot {
 	if c.pages == 0 {
-		return nil
+		return slot{}
 	}
 	if p, ok := c.search(tag); ok {
 		return c.at(p)
 	}
-	return nil
+	return slot{}
 }
 
 // insert makes a slot for k, whose tag must be absent; the caller made sure
 // that live is below capacity, or that k has a twin. Nothing is allocated, but
 // for a key that cannot be read back.
-func (c cursor) insert(k Key, tag uint64) *slot {
+func (c cursor) insert(k Key, tag uint64) slot {
 	if c.slots >= c.pages*fill {
 		c.resize(c.pages + 1)
 	}
@@ -101,7 +111,7 @@ func (c cursor) insert(k Key, tag uint64) *slot {
 		}
 		c.names[f] = k
 	}
-	if c.twin(tag) == nil {
+	if !c.twin(tag).ok() {
 		c.live++
 	}
 	c.count(tag, 1)
@@ -118,14 +128,14 @@ func (c cursor) count(tag uint64, n int) {
 	}
 }
 
-// twin is the slot of tag's other budget; nil if there is none.
-func (c cursor) twin(tag uint64) *slot {
+// twin is the slot of tag's other budget; none if there is none.
+func (c cursor) twin(tag uint64) slot {
 	others := c.twins
 	if budget(tag&1) == unverified {
 		others = c.slots - c.twins
 	}
 	if others == 0 {
-		return nil
+		return slot{}
 	}
 	return c.find(tag ^ uint64(unverified))
 }
@@ -143,24 +153,27 @@ func (c cursor) key(tag uint64) Key {
 }
 
 // remove frees the slot at p and moves later keys up, so that no search meets a
-// hole before its key. It is the requests that the slot counted, to the last.
-func (c cursor) remove(p place) (requests uint64) {
+// hole before its key. It is what the slot counted, to the last request.
+func (c cursor) remove(p place) counts {
 	r := c.at(p).take()
 	c.count(r.tag, -1)
+	if r.state&longBit != 0 {
+		delete(c.long, r.tag)
+	}
 	for hole, full := p, c.fullBut(p); full; {
 		hole, full = c.fillHole(hole)
 	}
-	if c.twin(r.tag) == nil {
+	if !c.twin(r.tag).ok() {
 		c.live--
 		delete(c.names, c.folded(r.tag))
 	}
-	return uint64(r.carried + used(r.state))
+	return counts{r.carried + used(r.state), r.refused, originsOf(r.seen), lastSeen(r.seen)}
 }
 
 // fullBut tells whether all slots of p's bucket but p are used: if not, no
 // search went past it before p was freed.
 func (c cursor) fullBut(p place) bool {
-	k := c.bucketAt(p.bucket)
+	k := c.bucket(p.bucket)
 	for i := range k {
 		if i != p.slot && k[i].tag.Load() == 0 {
 			return false
@@ -173,7 +186,7 @@ func (c cursor) fullBut(p place) bool {
 // a hole now, and whether that is in the way of a search too.
 func (c cursor) fillHole(hole place) (place, bool) {
 	for b := c.next(hole.bucket); b != hole.bucket; b = c.next(b) {
-		k, full := c.bucketAt(b), true
+		k, full := c.bucket(b), true
 		found := -1
 		for i := range k {
 			tag := k[i].tag.Load()
@@ -184,7 +197,7 @@ func (c cursor) fillHole(hole place) (place, bool) {
 			}
 		}
 		if found >= 0 {
-			c.at(hole).put(k[found].take())
+			c.at(hole).put(c.at(place{b, found}).take())
 			return place{b, found}, full
 		}
 		if !full {
@@ -203,10 +216,10 @@ func (c cursor) resize(pages int) {
 	c.moveMu.Lock()
 	moving := c.moving[:0]
 	for b := range c.size() {
-		k := c.bucketAt(b)
+		k := c.bucket(b)
 		for i := range k {
 			if k[i].tag.Load() != 0 {
-				moving = append(moving, k[i].take())
+				moving = append(moving, c.at(place{b, i}).take())
 			}
 		}
 	}
@@ -232,21 +245,21 @@ func (c cursor) compact() {
 }
 
 // victim is a slot of the least active of the next few keys from tag's home on
-// that rank no higher than most; nil if all rank higher.
-func (c cursor) victim(tag uint64, r *request) *slot {
+// that rank no higher than most; none if all rank higher.
+func (c cursor) victim(tag uint64, r *request) slot {
 	least, seen := r.most, 0
-	var quietest *slot
+	var quietest slot
 	b := c.table.home(tag, c.size())
 	for range c.size() {
-		k := c.bucketAt(b)
+		k := c.bucket(b)
 		for i := range k {
-			e := &k[i]
-			if e.tag.Load() == 0 {
+			if k[i].tag.Load() == 0 {
 				continue
 			}
 			seen++
+			e := c.at(place{b, i})
 			rank := c.rank(e, r)
-			if rank < least || rank == least && (quietest == nil || e.quieter(quietest, rank)) {
+			if rank < least || rank == least && (!quietest.ok() || c.quieter(e, quietest, rank)) {
 				least, quietest = rank, e
 			}
 		}
@@ -256,13 +269,4 @@ func (c cursor) victim(tag uint64, r *request) *slot {
 		b = c.next(b)
 	}
 	return quietest
-}
-
-// rank is that of e's key: the higher one, where it has two slots.
-func (c cursor) rank(e *slot, r *request) rank {
-	own := e.rank(r.now, r.policy)
-	if t := c.twin(e.tag.Load()); t != nil {
-		return max(own, t.rank(r.now, r.policy))
-	}
-	return own
 }

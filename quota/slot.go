@@ -2,6 +2,7 @@ package quota
 
 import (
 	"math"
+	"math/bits"
 	"sync/atomic"
 )
 
@@ -17,53 +18,86 @@ const (
 )
 
 // slot is what the table keeps of one key and budget: 32 bytes without a
-// pointer, so that the collector never scans the table.
+// pointer, so that the collector never scans the table. They lie in two places:
+// one cache line holds what most checks need of four slots.
 //
 // A request that is admitted into a live window changes state, by one
 // compare-and-swap that decides, and seen, where that is out of date; it takes
 // no lock. All else is done with the segment locked. Whoever takes a slot away
 // first swaps its state for 0, which no request without the lock can change.
 type slot struct {
+	*hot // nil: there is no such slot
+	*cold
+}
+
+type hot struct {
 	tag   atomic.Uint64 // of the key, the last bit its budget; 0: the slot is free
 	state atomic.Uint64 // the window: see pack; 0: none has begun
-	seen  atomic.Uint64 // last request, origins, generation: see packSeen
-	// carried + the window's count, modulo 2^32, are the requests since the
-	// last report, refused ones included: that an admitted one is counted
-	// once and is counted twice by one instruction.
+}
+
+type cold struct {
+	seen atomic.Uint64 // last request, origins, generation: see packSeen
+	// carried + the state's count, modulo 2^32, are the requests since the last
+	// report, refused ones included: so that an admitted one is counted by the
+	// instruction that charges it.
 	carried uint32
 	refused uint32 // since the last report
 }
 
+func (e slot) ok() bool { return e.hot != nil }
+
 // A state is a window in a word: the low 33 bits of its start in Unix ms,
-// whether it refuses, and what it admitted.
+// whether it refuses, whether its count is kept elsewhere, a hint, and what it
+// admitted.
 const (
 	startBits  = 33
 	startMask  = 1<<startBits - 1
 	startShift = 64 - startBits
-	refuseBit  = 1 << (startShift - 1)
-	countMask  = 1<<startShift - 1 // refuseBit included, so that what refuses looks over any quota
-	// maxUsed is where a count stops: a window that has admitted that many
-	// admits the rest of a larger quota without counting.
-	maxUsed = refuseBit - 1
+
+	refuseBit = 1 << 30
+	longBit   = 1 << 29 // the count is the segment's long: it has outgrown maxUsed
+	hintShift = 22
+	hintMask  = 0x7f << hintShift
+	maxUsed   = 1<<hintShift - 1
+
 	// maxWindow is the age in ms, some 49 days, up to which a start is told
 	// from one in the future, which is a clock that was set back.
 	maxWindow = 1 << (startBits - 1)
 )
 
-// pack is w as a state.
+// A hint says what seen holds already, so that a request need not look: an
+// origin, and in which of hintParts parts of the window the last request was
+// noted. What is noted of a host is late by one such part at most.
+const (
+	hintParts = 15
+	partBits  = 4
+	noHint    = hintParts << hintShift // says nothing
+)
+
+// hint is the one for a request from o at that age in its window, scale being
+// hintParts<<32 ÷ the window's length. Only a single origin has one.
+func hint(age int64, scale uint64, o Origin) uint64 {
+	if o == 0 || o&(o-1) != 0 {
+		return noHint
+	}
+	part := uint64(age) * scale >> 32
+	return (uint64(bits.TrailingZeros8(uint8(o)))<<partBits | part) << hintShift
+}
+
+// pack is w as a state; its count must not be over maxUsed.
 func pack(w window) uint64 {
 	if w.used == 0 && !w.refusing {
 		return 0
 	}
-	v := uint64(w.start)<<startShift | uint64(min(w.used, maxUsed))
+	v := uint64(w.start)<<startShift | noHint | uint64(w.used)
 	if w.refusing {
 		v |= refuseBit
 	}
 	return v
 }
 
-// unpack is the window of a state. Its start is taken to be the one nearest to
-// now: a sweep clears what is older.
+// unpack is the window of a state whose count is not kept elsewhere. Its start
+// is taken to be the one nearest to now: a sweep clears what is older.
 func unpack(v uint64, now int64) window {
 	age := (uint64(now) - v>>startShift) & startMask
 	start := now - int64(age)
@@ -91,17 +125,11 @@ func packSeen(last int64, o Origin, gen uint64) uint64 {
 func lastSeen(v uint64) int64   { return int64(v) >> lastShift }
 func originsOf(v uint64) Origin { return Origin(v >> originShift) }
 
-// sees tells whether v says of a request at now from o already; a time within
-// grain ms does.
-func sees(v uint64, now, grain int64, o Origin) bool {
-	return uint64(now-lastSeen(v)) < uint64(grain) && originsOf(v)&o == o
-}
-
 // saw is v with a request at now from o.
 func saw(v uint64, now int64, o Origin) uint64 { return packSeen(now, originsOf(v)|o, v) }
 
 // see notes a request. The segment is locked.
-func (e *slot) see(now int64, o Origin) {
+func (e slot) see(now int64, o Origin) {
 	for {
 		v := e.seen.Load()
 		if e.seen.CompareAndSwap(v, saw(v, now, o)) {
@@ -111,7 +139,7 @@ func (e *slot) see(now int64, o Origin) {
 }
 
 // requests are those since the last report.
-func (e *slot) requests() uint32 { return e.carried + used(e.state.Load()) }
+func (e slot) requests() uint32 { return e.carried + used(e.state.Load()) }
 
 // halfCount is the most requests that a slot is left to carry: with a whole
 // window on top the sum still fits.
@@ -119,7 +147,7 @@ const halfCount = 1 << 31
 
 // add counts n requests for the report, of which refused were refused, and is
 // what of both it could not hold. The segment is locked.
-func (e *slot) add(n, refused uint64) (over, overRefused uint64) {
+func (e slot) add(n, refused uint64) (over, overRefused uint64) {
 	all := uint64(e.requests()) + n
 	if all > halfCount {
 		over = all - halfCount
@@ -130,53 +158,43 @@ func (e *slot) add(n, refused uint64) (over, overRefused uint64) {
 	return over, sum - uint64(e.refused)
 }
 
-// forget starts a new interval of the report after one that told of n requests.
-func (e *slot) forget(n uint32) {
-	e.carried -= n
-	e.refused = 0
+// counts are what a slot counted since the last report.
+type counts struct {
+	requests, refused uint32
+	origins           Origin
+	last              int64
+}
+
+func (e slot) counts() counts {
+	seen := e.seen.Load()
+	return counts{e.requests(), e.refused, originsOf(seen), lastSeen(seen)}
+}
+
+// forget is what counts is, and starts a new interval of the report: every
+// request is in one or the other.
+func (e slot) forget() counts {
+	n := counts{refused: e.refused}
 	for {
 		v := e.seen.Load()
 		if e.seen.CompareAndSwap(v, packSeen(lastSeen(v), 0, v)) {
-			return
+			n.origins, n.last = originsOf(v), lastSeen(v)
+			break
 		}
 	}
-}
-
-// settle closes a window that is over, before its start could be mistaken for
-// a later one, and undoes what a clock set back left: nothing lies in the
-// future, or the slot would outstay its time by the length of the jump.
-func (e *slot) settle(now, length int64) {
-	for {
+	for { // origins first: who goes by the hint meanwhile is counted here
 		v := e.state.Load()
-		if v == 0 {
-			break
-		}
-		w := unpack(v, now)
-		n := v
-		if !w.live(now, length) {
-			n = 0
-		} else if w.start > now {
-			w.start = now
-			n = pack(w)
-		}
-		if n == v {
-			break
-		}
-		if e.state.CompareAndSwap(v, n) {
-			e.carried += used(v) - used(n)
+		if v == 0 || e.state.CompareAndSwap(v, v&^hintMask|noHint) {
+			n.requests = e.carried + used(v)
 			break
 		}
 	}
-	for {
-		v := e.seen.Load()
-		if lastSeen(v) <= now || e.seen.CompareAndSwap(v, packSeen(now, originsOf(v), v)) {
-			return
-		}
-	}
+	e.carried -= n.requests
+	e.refused = 0
+	return n
 }
 
 // budget is whose window the slot holds.
-func (e *slot) budget() budget { return budget(e.tag.Load() & 1) }
+func (e slot) budget() budget { return budget(e.tag.Load() & 1) }
 
 // rank is how dear a slot is when room is needed: the lowest goes first.
 type rank uint8
@@ -189,37 +207,6 @@ const (
 	countedExceeded             // …and it refuses: never evicted
 )
 
-func (e *slot) rank(now int64, p *Policy) rank {
-	if p == nil {
-		return idle
-	}
-	w := unpack(e.state.Load(), now)
-	r := idle
-	switch {
-	case !w.live(now, p.millis()):
-		return idle
-	case e.budget() == own:
-		r = counted
-	default:
-		r = forged
-	}
-	if w.exceeded(now, p) {
-		r++
-	}
-	return r
-}
-
-// quieter tells whether e is less active than o where both have rank r: it was
-// admitted less in a live window, else it is silent for longer.
-func (e *slot) quieter(o *slot, r rank) bool {
-	if r >= counted {
-		if a, b := used(e.state.Load()), used(o.state.Load()); a != b {
-			return a < b
-		}
-	}
-	return lastSeen(e.seen.Load()) < lastSeen(o.seen.Load())
-}
-
 // record is a slot that is being moved.
 type record struct {
 	tag, state, seen uint64
@@ -227,7 +214,7 @@ type record struct {
 }
 
 // take empties the slot. The segment is locked.
-func (e *slot) take() record {
+func (e slot) take() record {
 	r := record{state: e.state.Swap(0)} // first: nothing changes the rest then
 	r.tag, r.seen, r.carried, r.refused = e.tag.Load(), e.seen.Load(), e.carried, e.refused
 	e.tag.Store(0)
@@ -236,7 +223,7 @@ func (e *slot) take() record {
 }
 
 // put fills the free slot. The segment is locked.
-func (e *slot) put(r record) {
+func (e slot) put(r record) {
 	e.carried, e.refused = r.carried, r.refused
 	e.seen.Store(packSeen(lastSeen(r.seen), originsOf(r.seen), e.seen.Load()+1))
 	e.tag.Store(r.tag)

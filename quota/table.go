@@ -14,7 +14,7 @@ const (
 	// some 40 KB of memory, or twice that where each key has two slots.
 	segmentHosts = 1024
 
-	// A bucket is two cache lines, which are fetched side by side.
+	// A bucket is a cache line.
 	bucketSlots = 4
 	// A page is what a segment grows by.
 	pageBuckets = 32
@@ -30,8 +30,13 @@ const (
 )
 
 type (
-	bucket [bucketSlots]slot
-	page   [pageBuckets]bucket
+	bucket [bucketSlots]hot
+	// The cold halves of a page lie behind the hot ones, where the same entry
+	// of the processor's page tables finds them.
+	page struct {
+		hot  [pageBuckets]bucket
+		cold [pageBuckets][bucketSlots]cold
+	}
 )
 
 // table spreads keys over segments, each with a lock of its own. It knows where
@@ -102,37 +107,39 @@ func (t *table) home(tag uint64, n uint32) uint32 {
 	return uint32(b)
 }
 
-// bucket is bucket b of a segment.
-func (t *table) bucket(segment int, b uint32) *bucket {
-	return &t.memory.pages[int(b/pageBuckets)*len(t.segments)+segment][b%pageBuckets]
+// page is the one that bucket b of a segment lies in.
+func (t *table) page(segment int, b uint32) *page {
+	return &t.memory.pages[int(b/pageBuckets)*len(t.segments)+segment]
 }
 
 // maxProbes is how many buckets a search without the lock looks at: one that
 // goes on is rare, or finds the segment being moved.
 const maxProbes = 8
 
-// find is tag's slot, found without the lock; nil if there is none or it is
+// find is tag's slot, found without the lock; none if there is none or it is
 // better looked for with the lock. The slot may go to another key at any time.
-func (t *table) find(tag uint64) *slot {
+func (t *table) find(tag uint64) slot {
 	segment := int(tag >> t.shift)
 	n := t.buckets[segment].Load()
 	b := t.home(tag, n)
 	for range min(n, maxProbes) {
-		k := t.bucket(segment, b)
+		p := t.page(segment, b)
+		k := &p.hot[b%pageBuckets]
 		t0, t1, t2, t3 := k[0].tag.Load(), k[1].tag.Load(), k[2].tag.Load(), k[3].tag.Load()
 		// No branch that depends on where in the bucket it lies: it would be
 		// mispredicted half of the time.
 		if m := is(t0 == tag) | is(t1 == tag)<<1 | is(t2 == tag)<<2 | is(t3 == tag)<<3; m != 0 {
-			return &k[bits.TrailingZeros8(m)&(bucketSlots-1)]
+			i := bits.TrailingZeros8(m) & (bucketSlots - 1)
+			return slot{&k[i], &p.cold[b%pageBuckets][i]}
 		}
 		if t0 == 0 || t1 == 0 || t2 == 0 || t3 == 0 {
-			return nil
+			return slot{}
 		}
 		if b++; b == n {
 			b = 0
 		}
 	}
-	return nil
+	return slot{}
 }
 
 // is is 1 if ok, without a branch.
@@ -148,7 +155,8 @@ func is(ok bool) uint8 {
 func (t *table) touch(tag uint64) {
 	segment := int(tag >> t.shift)
 	if n := t.buckets[segment].Load(); n > 0 {
-		prefetch(t.bucket(segment, t.home(tag, n)))
+		b := t.home(tag, n)
+		prefetch(&t.page(segment, b).hot[b%pageBuckets])
 	}
 }
 

@@ -45,6 +45,6 @@ func (h *Hosts) fetch(requests []Request, tags *[batchAhead]uint64) {
 			b = unverified
 		}
 		tags[i] = h.table.tagOf(q.Key, b)
-		h.table.touch(tags[i])
+		h.table.fetch(tags[i])
 	}
 }

@@ -2,7 +2,7 @@ package quota
 
 import "time"
 
-// MaxMaxHosts is the largest HostsConfig.MaxHosts: 2.7 GB of slots.
+// MaxMaxHosts is the largest HostsConfig.MaxHosts: 3.1 GB of slots.
 const MaxMaxHosts = 1 << 26
 
 // maxInterval is the longest window: a slot tells starts apart for 49 days.
@@ -23,7 +23,7 @@ type HostsConfig struct {
 	TTL time.Duration
 	// CleanPeriod is how often silent hosts are looked for; at least 1 ms.
 	CleanPeriod time.Duration
-	// MaxHosts is how many hosts are kept, 1 to MaxMaxHosts, about 42 bytes
+	// MaxHosts is how many hosts are kept, 1 to MaxMaxHosts, about 47 bytes
 	// each and as much again for one known by forged datagrams too. Above 1024 it is
 	// met to within a tenth: see Hosts. It is taken by NewHosts; Reload leaves
 	// it as it is.

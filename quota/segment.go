@@ -11,7 +11,7 @@ const candidates = 32
 type segment struct {
 	mu sync.Mutex // guards everything below
 
-	index    int
+	number   int // of the segment
 	pages    int // in use
 	live     int // keys that have a slot, at most capacity
 	slots    int // in use: one or two a key
@@ -42,13 +42,10 @@ type place struct {
 
 func (c cursor) size() uint32 { return uint32(c.pages * pageBuckets) }
 
-// bucket is bucket b, whose slots' hot halves it is.
-func (c cursor) bucket(b uint32) *bucket { return &c.page(c.index, b).hot[b%pageBuckets] }
+// bucket is bucket b: the hot halves of its slots.
+func (c cursor) bucket(b uint32) *bucket { return c.table.bucket(c.number, b) }
 
-func (c cursor) at(p place) slot {
-	g, b := c.page(c.index, p.bucket), p.bucket%pageBuckets
-	return slot{&g.hot[b][p.slot], &g.cold[b][p.slot]}
-}
+func (c cursor) at(p place) slot { return c.table.slot(c.number, p.bucket, p.slot) }
 
 func (c cursor) next(b uint32) uint32 {
 	if b++; b < c.size() {
@@ -102,7 +99,7 @@ func (c cursor) find(tag uint64) slot {
 // that live is below capacity, or that k has a twin. Nothing is allocated, but
 // for a key that cannot be read back.
 func (c cursor) insert(k Key, tag uint64) slot {
-	if c.slots >= c.pages*fill {
+	if c.segment.slots >= c.pages*fill {
 		c.resize(c.pages + 1)
 	}
 	if f := c.fold(k); f>>regionShift == regionNamed {
@@ -122,7 +119,7 @@ func (c cursor) insert(k Key, tag uint64) slot {
 }
 
 func (c cursor) count(tag uint64, n int) {
-	c.slots += n
+	c.segment.slots += n
 	if budget(tag&1) == unverified {
 		c.twins += n
 	}
@@ -132,7 +129,7 @@ func (c cursor) count(tag uint64, n int) {
 func (c cursor) twin(tag uint64) slot {
 	others := c.twins
 	if budget(tag&1) == unverified {
-		others = c.slots - c.twins
+		others = c.segment.slots - c.twins
 	}
 	if others == 0 {
 		return slot{}
@@ -211,7 +208,7 @@ func (c cursor) fillHole(hole place) (place, bool) {
 // in. Checks that find nothing, or an empty state, wait for the lock meanwhile.
 func (c cursor) resize(pages int) {
 	if pages > c.pages {
-		c.use(c.index, c.pages, pages)
+		c.use(c.number, c.pages, pages)
 	}
 	c.moveMu.Lock()
 	moving := c.moving[:0]
@@ -225,21 +222,21 @@ func (c cursor) resize(pages int) {
 	}
 	old := c.pages
 	c.pages = pages
-	c.buckets[c.index].Store(c.size())
+	c.buckets[c.number].Store(c.size())
 	for i := range moving {
 		p, _ := c.search(moving[i].tag)
 		c.at(p).put(moving[i])
 	}
 	c.moveMu.Unlock()
 	if pages < old {
-		c.use(c.index, old, pages)
+		c.use(c.number, old, pages)
 	}
 }
 
 // compact gives pages back that are not needed, with some to spare so that the
 // next newcomers do not ask for them again.
 func (c cursor) compact() {
-	if pages := pagesFor(c.slots + c.slots/8); pages < c.pages {
+	if pages := pagesFor(c.segment.slots + c.segment.slots/8); pages < c.pages {
 		c.resize(pages)
 	}
 }

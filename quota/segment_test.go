@@ -53,12 +53,12 @@ func TestASegmentIsAMap(t *testing.T) {
 			},
 			"compact": func(*rapid.T) { c.compact() },
 			"resize": func(*rapid.T) {
-				if pages := pagesFor(c.slots) + 1; pages*len(c.segments) <= len(c.memory.pages) {
+				if pages := pagesFor(c.segment.slots) + 1; pages*len(c.segments) <= len(c.memory.hot) {
 					c.resize(pages)
 				}
 			},
 			"": func(t *rapid.T) {
-				require.Equal(t, len(want), c.slots)
+				require.Equal(t, len(want), c.segment.slots)
 				hosts := map[uint64]bool{}
 				for tag, n := range want {
 					hosts[tag>>1] = true
@@ -93,7 +93,7 @@ func TestASegmentKeepsNoMoreMemoryThanItNeeds(t *testing.T) {
 		c.insert(key(i), c.tagOf(key(i), own))
 	}
 	require.Equal(t, pagesFor(segmentHosts), c.pages)
-	require.LessOrEqual(t, c.pages*pageBytes, 40*segmentHosts)
+	require.LessOrEqual(t, 2*c.pages*pageBytes, 46*segmentHosts)
 	for i := range uint32(segmentHosts - 1) {
 		p, ok := c.search(c.tagOf(key(i), own))
 		require.True(t, ok)
@@ -135,7 +135,8 @@ func TestATableSharesOutExactlyMaxHosts(t *testing.T) {
 func TestASlotIsHalfACacheLine(t *testing.T) {
 	require.EqualValues(t, 32, unsafe.Sizeof(hot{})+unsafe.Sizeof(cold{}))
 	require.EqualValues(t, 64, unsafe.Sizeof(bucket{}))
-	require.Equal(t, 4096, pageBytes)
+	require.Equal(t, 1024, pageBytes)
+	require.EqualValues(t, pageBytes, unsafe.Sizeof(coldPage{}))
 }
 
 func TestATagIsReadBack(t *testing.T) {

@@ -17,39 +17,37 @@ const (
 	// A bucket is a cache line.
 	bucketSlots = 4
 	// A page is what a segment grows by.
-	pageBuckets = 32
+	pageBuckets = 16
 	pageSlots   = pageBuckets * bucketSlots
-	pageBytes   = int(unsafe.Sizeof(page{})) // 4096
-	// fill is how many slots of a page are used before the segment grows: 84 %,
-	// where three of four keys lie in their own bucket.
-	fill = pageSlots * 27 / 32
+	pageBytes   = int(unsafe.Sizeof(hotPage{})) // 1024, and as many cold ones
+	// fill is how many slots of a page are used before the segment grows: 72 %,
+	// where nine of ten keys lie in their own bucket.
+	fill = pageSlots * 23 / 32
 	// A range is what is given back to the system at once: a large page of
 	// amd64 and arm64.
 	rangeBytes = 2 << 20
-	rangePages = rangeBytes / 4096
+	rangePages = rangeBytes / 1024
 )
 
 type (
 	bucket [bucketSlots]hot
-	// The cold halves of a page lie behind the hot ones, where the same entry
-	// of the processor's page tables finds them.
-	page struct {
-		hot  [pageBuckets]bucket
-		cold [pageBuckets][bucketSlots]cold
-	}
+	// A page is in two places, so that what is not looked at takes no room in
+	// the processor's caches.
+	hotPage  [pageBuckets]bucket
+	coldPage [pageBuckets][bucketSlots]cold
 )
 
 // table spreads keys over segments, each with a lock of its own. It knows where
 // a key lies, nothing of what is counted there.
 //
-// A segment is some ten pages at most, or twice that where each key has two
+// A segment is some 22 pages at most, or twice that where each key has two
 // slots. The n-th pages of all segments lie side by
 // side, so that where a bucket is can be computed, and a table that is a tenth
 // full has touched a tenth of its memory: as keys spread evenly, all segments
 // grow at about the same time.
 type table struct {
 	spread
-	shift    uint // a tag shifted right by it is a segment
+	log      uint // of the number of segments, to the base 2
 	segments []segment
 	buckets  []atomic.Uint32 // that each segment uses, for checks without its lock
 	memory   memory
@@ -72,7 +70,7 @@ func newTable(maxHosts int) *table {
 	deep := pagesFor(numBudgets * ((maxHosts + n - 1) / n))
 	t := &table{
 		spread:   newSpread(),
-		shift:    uint(64 - bits.TrailingZeros(uint(n))),
+		log:      uint(bits.TrailingZeros(uint(n))),
 		segments: make([]segment, n),
 		buckets:  make([]atomic.Uint32, n),
 		memory:   reserve(deep*n, n >= rangePages),
@@ -81,14 +79,14 @@ func newTable(maxHosts int) *table {
 	}
 	for i := range t.segments {
 		s := &t.segments[i]
-		s.index, s.capacity = i, maxHosts/n
+		s.number, s.capacity = i, maxHosts/n
 		if i < maxHosts%n {
 			s.capacity++
 		}
 	}
 	// The mapping stays: a check may be at its end while nobody else knows the
 	// table any more. It holds no memory then.
-	runtime.AddCleanup(t, func(m memory) { m.release(0, len(m.pages)) }, t.memory)
+	runtime.AddCleanup(t, func(m memory) { m.release(0, len(m.hot)) }, t.memory)
 	return t
 }
 
@@ -99,17 +97,32 @@ func pagesFor(n int) int { return (n + fill - 1) / fill }
 func (t *table) tagOf(k Key, b budget) uint64 { return t.tag(t.fold(k)) | uint64(b) }
 
 // segment is the one that tag lies in, whichever its budget.
-func (t *table) segment(tag uint64) *segment { return &t.segments[tag>>t.shift] }
+func (t *table) segment(tag uint64) *segment { return &t.segments[t.index(tag)] }
 
-// home is which of n buckets of its segment a tag belongs in.
+// index is which segment tag lies in: its first bits say so. (The shifts are
+// written such that the compiler sees they are under 64.)
+func (t *table) index(tag uint64) int { return int(tag >> 1 >> ((63 - t.log) & 63)) }
+
+// home is which of n buckets of its segment a tag belongs in: its next bits say.
 func (t *table) home(tag uint64, n uint32) uint32 {
-	b, _ := bits.Mul64(tag<<(64-t.shift), uint64(n))
+	b, _ := bits.Mul64(tag<<(t.log&63), uint64(n))
 	return uint32(b)
 }
 
 // page is the one that bucket b of a segment lies in.
-func (t *table) page(segment int, b uint32) *page {
-	return &t.memory.pages[int(b/pageBuckets)*len(t.segments)+segment]
+func (t *table) page(segment int, b uint32) int {
+	return int(b/pageBuckets)<<(t.log&63) + segment
+}
+
+// bucket is bucket b of a segment: the hot halves of its slots.
+func (t *table) bucket(segment int, b uint32) *bucket {
+	return &t.memory.hot[t.page(segment, b)][b%pageBuckets]
+}
+
+// slot is slot i of bucket b of a segment.
+func (t *table) slot(segment int, b uint32, i int) slot {
+	p := t.page(segment, b)
+	return slot{&t.memory.hot[p][b%pageBuckets][i], &t.memory.cold[p][b%pageBuckets][i]}
 }
 
 // maxProbes is how many buckets a search without the lock looks at: one that
@@ -119,27 +132,46 @@ const maxProbes = 8
 // find is tag's slot, found without the lock; none if there is none or it is
 // better looked for with the lock. The slot may go to another key at any time.
 func (t *table) find(tag uint64) slot {
-	segment := int(tag >> t.shift)
+	segment := t.index(tag)
 	n := t.buckets[segment].Load()
+	if n == 0 {
+		return slot{}
+	}
 	b := t.home(tag, n)
+	e, full := t.look(segment, b, tag)
+	if e.ok() || !full {
+		return e
+	}
+	return t.findOn(tag, b)
+}
+
+// findOn is find from the bucket after b on.
+func (t *table) findOn(tag uint64, b uint32) slot {
+	segment := t.index(tag)
+	n := t.buckets[segment].Load()
 	for range min(n, maxProbes) {
-		p := t.page(segment, b)
-		k := &p.hot[b%pageBuckets]
-		t0, t1, t2, t3 := k[0].tag.Load(), k[1].tag.Load(), k[2].tag.Load(), k[3].tag.Load()
-		// No branch that depends on where in the bucket it lies: it would be
-		// mispredicted half of the time.
-		if m := is(t0 == tag) | is(t1 == tag)<<1 | is(t2 == tag)<<2 | is(t3 == tag)<<3; m != 0 {
-			i := bits.TrailingZeros8(m) & (bucketSlots - 1)
-			return slot{&k[i], &p.cold[b%pageBuckets][i]}
-		}
-		if t0 == 0 || t1 == 0 || t2 == 0 || t3 == 0 {
-			return slot{}
-		}
-		if b++; b == n {
+		if b++; b >= n {
 			b = 0
+		}
+		if e, full := t.look(segment, b, tag); e.ok() || !full {
+			return e
 		}
 	}
 	return slot{}
+}
+
+// look is tag's slot in bucket b, and, if there is none, whether it may lie in
+// a later bucket.
+func (t *table) look(segment int, b uint32, tag uint64) (e slot, full bool) {
+	k := t.bucket(segment, b)
+	t0, t1, t2, t3 := k[0].tag.Load(), k[1].tag.Load(), k[2].tag.Load(), k[3].tag.Load()
+	// No branch that depends on where in the bucket it lies: it would be
+	// mispredicted half of the time.
+	m := is(t0 == tag) | is(t1 == tag)<<1 | is(t2 == tag)<<2 | is(t3 == tag)<<3
+	if m == 0 {
+		return slot{}, t0 != 0 && t1 != 0 && t2 != 0 && t3 != 0
+	}
+	return t.slot(segment, b, bits.TrailingZeros8(m)&(bucketSlots-1)), false
 }
 
 // is is 1 if ok, without a branch.
@@ -151,12 +183,12 @@ func is(ok bool) uint8 {
 	return x
 }
 
-// touch starts to fetch tag's bucket into the cache.
-func (t *table) touch(tag uint64) {
-	segment := int(tag >> t.shift)
+// fetch starts to fetch tag's home bucket into the cache.
+func (t *table) fetch(tag uint64) {
+	segment := t.index(tag)
 	if n := t.buckets[segment].Load(); n > 0 {
 		b := t.home(tag, n)
-		prefetch(&t.page(segment, b).hot[b%pageBuckets])
+		prefetch(t.bucket(segment, b))
 	}
 }
 
@@ -172,7 +204,7 @@ func (t *table) use(i, from, to int) {
 	for p := to; p < from; p++ {
 		r := (p*n + i) / rangePages
 		if t.uses[r]--; t.uses[r] == 0 {
-			t.memory.release(r*rangePages, min((r+1)*rangePages, len(t.memory.pages)))
+			t.memory.release(r*rangePages, min((r+1)*rangePages, len(t.memory.hot)))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package quota
 import (
 	"net/netip"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
@@ -229,3 +230,40 @@ func TestAChargeOfAnotherKeyIsTakenBack(t *testing.T) {
 	require.EqualValues(t, 1, st.Own.Used)
 	require.EqualValues(t, 1, st.Requests)
 }
+
+// White-box: four million requests are too many for a test.
+func TestACountThatOutgrowsItsStateIsExact(t *testing.T) {
+	const limit = maxUsed + 5
+	now := int64(1e12)
+	c := fixedClock(&now)
+	h, err := NewHosts(&HostsConfig{
+		Enabled: true, Limit: limit, Interval: 60e9, TTL: 60e9, CleanPeriod: 60e9, MaxHosts: 4, Clock: c,
+	})
+	require.NoError(t, err)
+	k := HostKey(netip.MustParseAddr("192.0.2.1"), 64)
+	h.Check(k, 1)
+	e := h.table.find(h.table.tagOf(k, own))
+	e.state.Store(e.state.Load() + maxUsed - 3)
+	for i := range uint32(10) {
+		d := h.Check(k, 1)
+		require.Equal(t, min(maxUsed-2+i+1, limit), d.Used)
+		require.Equal(t, maxUsed-2+i >= limit, d.Refused)
+		require.Equal(t, d.Used, h.Peek(k, 1).Used)
+		h.Sweep()
+	}
+	st, _ := h.Lookup(k)
+	require.EqualValues(t, limit, st.Own.Used)
+	require.True(t, st.Exceeded)
+	require.EqualValues(t, maxUsed-2+10+4, st.Requests, "four peeks were refused")
+	require.EqualValues(t, st.Requests, h.Report(1).Requests)
+	require.Len(t, h.table.segments[0].long, 1)
+	now += 60_000
+	require.EqualValues(t, 1, h.Check(k, 1).Used)
+	require.Empty(t, h.table.segments[0].long)
+}
+
+type fixed struct{ ms *int64 }
+
+func fixedClock(ms *int64) Clock { return fixed{ms} }
+
+func (f fixed) Now() time.Time { return time.UnixMilli(*f.ms) }

@@ -34,8 +34,8 @@ const (
 	savedRefusing   = 2
 )
 
-// maxSaved is the longest file that Load reads: of a table as large as any.
-const maxSaved = len(savedMagic) + (numBudgets*MaxMaxHosts+1)*savedEntry + crc32.Size
+// maxSaved is more than Save ever writes, and what Load keeps in memory at most.
+const maxSaved int64 = (numBudgets*MaxMaxHosts+2)*savedEntry
 
 func savedSum() hash.Hash32 { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }
 
@@ -143,7 +143,7 @@ func seekable(r io.Reader) (io.ReadSeeker, error) {
 	if s, ok := r.(io.ReadSeeker); ok {
 		return s, nil
 	}
-	all, err := io.ReadAll(io.LimitReader(r, int64(maxSaved)+1))
+	all, err := io.ReadAll(io.LimitReader(r, maxSaved))
 	return bytes.NewReader(all), err
 }
 

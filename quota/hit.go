@@ -18,22 +18,25 @@ func (h *Hosts) hit(st *settings, tag uint64, now int64, o Origin) (d Decision, 
 		}
 		n, want := v+1, hint(age, st.scale, o)
 		if v&hintMask != want || want == noHint {
-			if seen := e.seen.Load(); e.tag.Load() != tag || !e.seen.CompareAndSwap(seen, saw(seen, now, o)) {
+			seen := e.seen.Load()
+			if e.tag.Load() != tag || !e.seen.CompareAndSwap(seen, saw(seen, now, o)) {
 				return Decision{}, false
 			}
-			n = n&^hintMask | want
+			if want != noHint {
+				n = n&^hintMask | want
+			}
 		}
-		if !e.state.CompareAndSwap(v, n) {
-			continue
-		}
+		// The state is still tag's: see unhinted. It may be moved or forgotten
+		// as soon as it is charged, with the charge.
 		if e.tag.Load() != tag {
-			h.takeBack(e, tag)
 			return Decision{}, false
 		}
-		return Decision{
-			Policy: st.policy, Used: used(v) + 1,
-			Reset: time.Duration(st.length-age) * time.Millisecond,
-		}, true
+		if e.state.CompareAndSwap(v, n) {
+			return Decision{
+				Policy: st.policy, Used: used(v) + 1,
+				Reset: time.Duration(st.length-age) * time.Millisecond,
+			}, true
+		}
 	}
 }
 
@@ -48,25 +51,6 @@ func (st *settings) fits(v uint64, now int64) int64 {
 		return -1
 	}
 	return int64(age)
-}
-
-// takeBack takes a charge back that went to another key. That takes a slot that
-// was given away between two loads of hit, and in it a window that began in the
-// very millisecond and admitted as many as the one before.
-func (h *Hosts) takeBack(e slot, tag uint64) {
-	s := h.table.segment(tag)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for {
-		v := e.state.Load()
-		if used(v) == 0 || e.tag.Load() == 0 {
-			s.requests-- // it left with the charge: see depart
-			return
-		}
-		if e.state.CompareAndSwap(v, v-1) {
-			return
-		}
-	}
 }
 
 // glance says what a check would, without a lock; ok is false if it takes one

@@ -125,11 +125,15 @@ func (h *Hosts) survey(n int, gone []tally, interval interval) *survey {
 // busiest, which rank sorts in once the lock is off.
 func (v *survey) read(c cursor) {
 	v.buf = v.buf[:0]
-	for b := range c.size() {
-		k := c.bucket(b)
-		for i := range k {
-			if k[i].tag.Load() != 0 {
-				v.readSlot(c, c.at(place{b, i}))
+	for p := range c.pages {
+		if c.twins == 0 && v.interval == same {
+			v.skim(c, p)
+			continue
+		}
+		for i := range pageSlots {
+			at := place{uint32(p*pageBuckets + i/bucketSlots), i % bucketSlots}
+			if e := c.at(at); e.tag.Load() != 0 {
+				v.readSlot(c, e)
 			}
 		}
 	}
@@ -139,6 +143,33 @@ func (v *survey) read(c cursor) {
 	if v.interval == next {
 		c.books.requests, c.books.refused, c.gone = 0, 0, 0
 	}
+}
+
+// skim reads page p of c, in which no key has two slots, leaving the counters
+// as they are: nearly all are only added up.
+func (v *survey) skim(c cursor, p int) {
+	at := c.table.page(c.number, uint32(p*pageBuckets))
+	hot, cold := &c.memory.hot[at], &c.memory.cold[at]
+	var requests, refused, hosts uint64
+	for b := range hot {
+		for i := range hot[b] {
+			h, l := &hot[b][i], &cold[b][i]
+			n := uint64(l.carried + used(h.state.Load())) // 0 where the slot is free
+			if n == 0 {
+				continue
+			}
+			hosts++
+			requests += n
+			refused += uint64(l.refused)
+			if n >= v.least {
+				e := slot{h, l}
+				v.buf = append(v.buf, c.entry(e, e.counts(), v.now, v.policy))
+			}
+		}
+	}
+	v.Requests += requests
+	v.Refused += refused
+	v.Hosts += hosts
 }
 
 // readSlot reads e and, with it, its twin.

@@ -35,7 +35,7 @@ const (
 )
 
 // maxSaved is more than Save ever writes, and what Load keeps in memory at most.
-const maxSaved int64 = (numBudgets*MaxMaxHosts+2)*savedEntry
+const maxSaved int64 = (numBudgets*MaxMaxHosts + 2) * savedEntry
 
 func savedSum() hash.Hash32 { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }
 

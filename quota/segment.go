@@ -242,22 +242,24 @@ func (c cursor) compact() {
 }
 
 // victim is a slot of the least active of the next few keys from tag's home on
-// that rank no higher than most; none if all rank higher.
+// that rank no higher than most; none if all rank higher. Of those whose window
+// is over the first will do.
 func (c cursor) victim(tag uint64, r *request) slot {
-	least, seen := r.most, 0
-	var quietest slot
-	b := c.table.home(tag, c.size())
+	var best choice
+	best.rank = r.most
+	b, seen := c.table.home(tag, c.size()), 0
 	for range c.size() {
 		k := c.bucket(b)
 		for i := range k {
-			if k[i].tag.Load() == 0 {
+			tag := k[i].tag.Load()
+			if tag == 0 {
 				continue
 			}
 			seen++
-			e := c.at(place{b, i})
-			rank := c.rank(e, r)
-			if rank < least || rank == least && (!quietest.ok() || c.quieter(e, quietest, rank)) {
-				least, quietest = rank, e
+			if e := c.choice(k, place{b, i}, r); e.before(&best) {
+				if best = e; e.rank == idle {
+					return c.at(best.place)
+				}
 			}
 		}
 		if seen >= candidates {
@@ -265,5 +267,40 @@ func (c cursor) victim(tag uint64, r *request) slot {
 		}
 		b = c.next(b)
 	}
-	return quietest
+	if !best.ok {
+		return slot{}
+	}
+	return c.at(best.place)
+}
+
+// choice is a slot that may be evicted.
+type choice struct {
+	place
+	ok     bool
+	rank   rank
+	window // whose key was admitted less goes first, else the one it began earlier for
+}
+
+func (c *choice) before(o *choice) bool {
+	switch {
+	case !o.ok || c.rank != o.rank:
+		return c.rank < o.rank || !o.ok && c.rank == o.rank
+	case c.used != o.used:
+		return c.used < o.used
+	}
+	return c.start < o.start
+}
+
+func (c cursor) choice(k *bucket, p place, r *request) choice {
+	h := &k[p.slot]
+	v, tag := h.state.Load(), h.tag.Load()
+	w := unpack(v, r.now)
+	if v&longBit != 0 {
+		w.used = c.long[tag]
+	}
+	rank := w.rank(budget(tag&1), r.now, r.policy)
+	if t := c.twin(tag); t.ok() {
+		rank = max(rank, c.slotRank(t, r.now, r.policy))
+	}
+	return choice{place: p, ok: true, rank: rank, window: w}
 }

@@ -215,22 +215,6 @@ func TestSeenKeepsWhatItIsGiven(t *testing.T) {
 	})
 }
 
-// A charge that went to another key is taken back: hit finds out by the tag.
-func TestAChargeOfAnotherKeyIsTakenBack(t *testing.T) {
-	h, err := NewHosts(&HostsConfig{
-		Enabled: true, Limit: 9, Interval: 60e9, TTL: 60e9, CleanPeriod: 60e9, MaxHosts: 4,
-	})
-	require.NoError(t, err)
-	k := HostKey(netip.MustParseAddr("192.0.2.1"), 64)
-	h.Check(k, 1)
-	e := h.table.find(h.table.tagOf(k, own))
-	e.state.Store(e.state.Load() + 1)
-	h.takeBack(e, h.table.tagOf(k, own))
-	st, _ := h.Lookup(k)
-	require.EqualValues(t, 1, st.Own.Used)
-	require.EqualValues(t, 1, st.Requests)
-}
-
 // White-box: four million requests are too many for a test.
 func TestACountThatOutgrowsItsStateIsExact(t *testing.T) {
 	const limit = maxUsed + 5

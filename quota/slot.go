@@ -72,7 +72,20 @@ const (
 	hintParts = 15
 	partBits  = 4
 	noHint    = hintParts << hintShift // says nothing
+
+	genShift = hintShift + partBits
+	genMask  = hintMask >> genShift
 )
+
+// unhinted is v with a hint that says nothing but whose turn it is to have the
+// slot. A request that has looked at the tag, and then charges what it took for
+// its state, could else charge another key's: one that was given the slot in
+// between, in a window that began in the same millisecond. That takes eight new
+// owners in a millisecond now, and then one of them is charged for one request
+// that it did not make.
+func (e slot) unhinted(v uint64) uint64 {
+	return v&^hintMask | noHint | e.seen.Load()&genMask<<genShift
+}
 
 // hint is the one for a request from o at that age in its window, scale being
 // hintParts<<32 ÷ the window's length. Only a single origin has one.
@@ -183,7 +196,7 @@ func (e slot) forget() counts {
 	}
 	for { // origins first: who goes by the hint meanwhile is counted here
 		v := e.state.Load()
-		if v == 0 || e.state.CompareAndSwap(v, v&^hintMask|noHint) {
+		if v == 0 || e.state.CompareAndSwap(v, e.unhinted(v)) {
 			n.requests = e.carried + used(v)
 			break
 		}

@@ -25,6 +25,9 @@ func (c cursor) swap(e slot, v uint64, w window) bool {
 	if w.used > maxUsed {
 		packed = packed&^maxUsed | longBit
 	}
+	if packed != 0 {
+		packed = e.unhinted(packed)
+	}
 	if !e.state.CompareAndSwap(v, packed) {
 		return false
 	}
@@ -81,40 +84,21 @@ func (c cursor) settle(e slot, now, length int64) {
 	}
 }
 
-// rank is how dear e's key is: the dearer of its slots, where it has two.
-func (c cursor) rank(e slot, r *request) rank {
-	rank := c.slotRank(e, r.now, r.policy)
-	if t := c.twin(e.tag.Load()); t.ok() {
-		return max(rank, c.slotRank(t, r.now, r.policy))
-	}
-	return rank
+func (c cursor) slotRank(e slot, now int64, p *Policy) rank {
+	return c.window(e, now).rank(e.budget(), now, p)
 }
 
-func (c cursor) slotRank(e slot, now int64, p *Policy) rank {
-	if p == nil {
+// rank is how dear a slot with the window w of b is.
+func (w window) rank(b budget, now int64, p *Policy) rank {
+	if p == nil || !w.live(now, p.millis()) {
 		return idle
 	}
-	w := c.window(e, now)
 	r := counted
-	switch {
-	case !w.live(now, p.millis()):
-		return idle
-	case e.budget() == unverified:
+	if b == unverified {
 		r = forged
 	}
 	if w.exceeded(now, p) {
 		r++
 	}
 	return r
-}
-
-// quieter tells whether e is less active than o where both have rank r: it was
-// admitted less in a live window, else it is silent for longer.
-func (c cursor) quieter(e, o slot, r rank) bool {
-	if r >= counted {
-		if a, b := c.window(e, 0).used, c.window(o, 0).used; a != b {
-			return a < b
-		}
-	}
-	return lastSeen(e.seen.Load()) < lastSeen(o.seen.Load())
 }

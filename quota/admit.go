@@ -60,6 +60,7 @@ func (h *Hosts) checkOn(k Key, o Origin, b budget) Decision {
 
 // check charges r with its segment locked, or refuses it.
 func (h *Hosts) check(r request) Decision {
+	h.table.fetchCold(r.tag) // it is waited for with the rest
 	r.segment.mu.Lock()
 	out := h.charge(&r)
 	r.segment.mu.Unlock()
@@ -163,11 +164,18 @@ func (h *Hosts) claim(r *request) slot {
 		return e
 	}
 	if c.live >= c.capacity && !c.twin(r.tag).ok() {
-		e := c.victim(r.tag, r)
-		if !e.ok() {
+		if e := c.neighbour(r); e.ok {
+			d := c.vacate(e.place)
+			c.part(d.tag) // nobody has two slots here: see neighbour
+			h.depart(c, d)
+			c.evicted++
+			return c.settleIn(r.key, r.tag, e.place)
+		}
+		e := c.victim(r)
+		if !e.ok {
 			return slot{}
 		}
-		h.evict(c, e.tag.Load())
+		h.evict(c, c.at(e.place).tag.Load())
 	}
 	return c.insert(r.key, r.tag)
 }
@@ -176,7 +184,7 @@ func (h *Hosts) claim(r *request) slot {
 func (h *Hosts) evict(c cursor, tag uint64) {
 	for _, t := range [numBudgets]uint64{tag, tag ^ uint64(unverified)} {
 		if p, ok := c.search(t); ok {
-			h.depart(c, p)
+			h.depart(c, c.remove(p))
 		}
 	}
 	c.evicted++
@@ -228,5 +236,5 @@ func (h *Hosts) admits(r *request) bool {
 	if c.live < c.capacity || c.overflow[r.budget].at(r.now, r.policy.millis()).used < r.policy.Quota {
 		return true
 	}
-	return c.twin(r.tag).ok() || c.victim(r.tag, r).ok()
+	return c.twin(r.tag).ok() || c.victim(r).ok
 }

@@ -116,17 +116,14 @@ func (d *departed) smallest() int {
 	return least
 }
 
-// depart takes the slot at p off its key, and keeps for the report what it
-// counted: in the key's other slot, if it has one. The segment is locked.
-func (h *Hosts) depart(c cursor, p place) {
-	tag := c.at(p).tag.Load()
-	key := c.key(tag)
-	n := c.remove(p)
-	t := tally{key, uint64(n.requests), uint64(n.refused), n.last, n.origins}
-	if t.requests == 0 {
+// depart keeps for the report what d counted: in the key's other slot, if it
+// has one. The segment is locked.
+func (h *Hosts) depart(c cursor, d departure) {
+	if d.requests == 0 {
 		return
 	}
-	if e := c.twin(tag); e.ok() {
+	t := tally{d.key, uint64(d.requests), uint64(d.refused), d.last, d.origins}
+	if e := c.twin(d.tag); e.ok() {
 		c.give(e, &t)
 		return
 	}

@@ -141,7 +141,7 @@ func (h *Hosts) sweepSlot(c cursor, p place, st *settings, now int64) bool {
 	if now-lastSeen(e.seen.Load()) < st.ttl || c.slotRank(e, now, st.policy) != idle {
 		return false
 	}
-	h.depart(c, p)
+	h.depart(c, c.remove(p))
 	return true
 }
 

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"time"
+	"unsafe"
 )
 
 // Entry is what was counted of one key since the last report.
@@ -151,7 +152,13 @@ func (v *survey) skim(c cursor, p int) {
 	at := c.table.page(c.number, uint32(p*pageBuckets))
 	hot, cold := &c.memory.hot[at], &c.memory.cold[at]
 	var requests, refused, hosts uint64
+	ahead := min(at+len(c.segments), len(c.memory.hot)-1)
+	if p == c.pages-1 {
+		ahead = (c.number + 1) % len(c.segments)
+	}
 	for b := range hot {
+		prefetch(unsafe.Pointer(&c.memory.hot[ahead][b]))
+		prefetch(unsafe.Pointer(&c.memory.cold[ahead][b]))
 		for i := range hot[b] {
 			h, l := &hot[b][i], &cold[b][i]
 			n := uint64(l.carried + used(h.state.Load())) // 0 where the slot is free

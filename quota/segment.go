@@ -2,9 +2,6 @@ package quota
 
 import "sync"
 
-// candidates is how many slots are looked at to find the one to evict.
-const candidates = 32
-
 // segment is a part of the table: an open-addressing array of buckets with
 // linear probing, and the books kept on its keys. A key lies in its home bucket
 // or, where that and all between are full, in a later one.
@@ -102,6 +99,12 @@ func (c cursor) insert(k Key, tag uint64) slot {
 	if c.segment.slots >= c.pages*fill {
 		c.resize(c.pages + 1)
 	}
+	p, _ := c.search(tag)
+	return c.settleIn(k, tag, p)
+}
+
+// settleIn gives the free slot at p to k.
+func (c cursor) settleIn(k Key, tag uint64, p place) slot {
 	if f := c.fold(k); f>>regionShift == regionNamed {
 		if c.names == nil {
 			c.names = make(map[uint64]Key)
@@ -112,7 +115,6 @@ func (c cursor) insert(k Key, tag uint64) slot {
 		c.live++
 	}
 	c.count(tag, 1)
-	p, _ := c.search(tag)
 	e := c.at(p)
 	e.put(record{tag: tag})
 	return e
@@ -150,21 +152,45 @@ func (c cursor) key(tag uint64) Key {
 }
 
 // remove frees the slot at p and moves later keys up, so that no search meets a
-// hole before its key. It is what the slot counted, to the last request.
-func (c cursor) remove(p place) counts {
+// hole before its key.
+func (c cursor) remove(p place) departure {
+	d := c.vacate(p)
+	for hole, full := p, c.fullBut(p); full; {
+		hole, full = c.fillHole(hole)
+	}
+	c.part(d.tag)
+	return d
+}
+
+// departure is what a slot counted, to the last request, that was taken off its
+// key.
+type departure struct {
+	key Key
+	tag uint64
+	counts
+}
+
+// vacate takes the slot at p off its key. Then either what later searches go
+// past it for is moved up, or it is filled again, and part is called in between.
+func (c cursor) vacate(p place) departure {
 	r := c.at(p).take()
+	d := departure{c.key(r.tag), r.tag, counts{
+		r.carried + used(r.state), r.refused, originsOf(r.seen), lastSeen(r.seen),
+	}}
 	c.count(r.tag, -1)
 	if r.state&longBit != 0 {
 		delete(c.long, r.tag)
 	}
-	for hole, full := p, c.fullBut(p); full; {
-		hole, full = c.fillHole(hole)
-	}
-	if !c.twin(r.tag).ok() {
+	return d
+}
+
+// part forgets a key that lost its last slot. No hole may be in the way of a
+// search for the other.
+func (c cursor) part(tag uint64) {
+	if !c.twin(tag).ok() {
 		c.live--
-		delete(c.names, c.folded(r.tag))
+		delete(c.names, c.folded(tag))
 	}
-	return counts{r.carried + used(r.state), r.refused, originsOf(r.seen), lastSeen(r.seen)}
 }
 
 // fullBut tells whether all slots of p's bucket but p are used: if not, no
@@ -239,68 +265,4 @@ func (c cursor) compact() {
 	if pages := pagesFor(c.segment.slots + c.segment.slots/8); pages < c.pages {
 		c.resize(pages)
 	}
-}
-
-// victim is a slot of the least active of the next few keys from tag's home on
-// that rank no higher than most; none if all rank higher. Of those whose window
-// is over the first will do.
-func (c cursor) victim(tag uint64, r *request) slot {
-	var best choice
-	best.rank = r.most
-	b, seen := c.table.home(tag, c.size()), 0
-	for range c.size() {
-		k := c.bucket(b)
-		for i := range k {
-			tag := k[i].tag.Load()
-			if tag == 0 {
-				continue
-			}
-			seen++
-			if e := c.choice(k, place{b, i}, r); e.before(&best) {
-				if best = e; e.rank == idle {
-					return c.at(best.place)
-				}
-			}
-		}
-		if seen >= candidates {
-			break
-		}
-		b = c.next(b)
-	}
-	if !best.ok {
-		return slot{}
-	}
-	return c.at(best.place)
-}
-
-// choice is a slot that may be evicted.
-type choice struct {
-	place
-	ok     bool
-	rank   rank
-	window // whose key was admitted less goes first, else the one it began earlier for
-}
-
-func (c *choice) before(o *choice) bool {
-	switch {
-	case !o.ok || c.rank != o.rank:
-		return c.rank < o.rank || !o.ok && c.rank == o.rank
-	case c.used != o.used:
-		return c.used < o.used
-	}
-	return c.start < o.start
-}
-
-func (c cursor) choice(k *bucket, p place, r *request) choice {
-	h := &k[p.slot]
-	v, tag := h.state.Load(), h.tag.Load()
-	w := unpack(v, r.now)
-	if v&longBit != 0 {
-		w.used = c.long[tag]
-	}
-	rank := w.rank(budget(tag&1), r.now, r.policy)
-	if t := c.twin(tag); t.ok() {
-		rank = max(rank, c.slotRank(t, r.now, r.policy))
-	}
-	return choice{place: p, ok: true, rank: rank, window: w}
 }

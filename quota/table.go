@@ -187,8 +187,15 @@ func is(ok bool) uint8 {
 func (t *table) fetch(tag uint64) {
 	segment := t.index(tag)
 	if n := t.buckets[segment].Load(); n > 0 {
-		b := t.home(tag, n)
-		prefetch(t.bucket(segment, b))
+		prefetch(unsafe.Pointer(t.bucket(segment, t.home(tag, n))))
+	}
+}
+
+// fetchCold starts to fetch the other halves of tag's home bucket.
+func (t *table) fetchCold(tag uint64) {
+	segment := t.index(tag)
+	if n := t.buckets[segment].Load(); n > 0 {
+		prefetch(unsafe.Pointer(t.slot(segment, t.home(tag, n), 0).cold))
 	}
 }
 

@@ -215,10 +215,11 @@ func (v *survey) readPair(c cursor, e, t slot) {
 }
 
 func (v *survey) counts(e slot) counts {
-	if v.interval == next && e.requests() > 0 {
+	n := e.counts()
+	if v.interval == next && n.requests > 0 {
 		return e.forget()
 	}
-	return e.counts()
+	return n
 }
 
 func (v *survey) add(n counts) {

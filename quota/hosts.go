@@ -11,8 +11,9 @@ import (
 // which starts at the host's first request, and what the report tells of it.
 //
 // At HostsConfig.MaxHosts a new host takes the place of the least active of
-// some 32 that are looked at: one without a live window, else one known only by
-// datagrams that anybody may have forged, else one counted. One that is being
+// some 32 that are looked at, fewer if one of the first was admitted once or
+// never: one without a live window, else one known only by datagrams that
+// anybody may have forged, else one counted. One that is being
 // refused stays until its window ends, whatever strangers come; forged
 // datagrams never take a counted host's place. A new host that finds no place
 // shares one window with all that share its segment (some 1024 hosts).

@@ -168,7 +168,7 @@ func (v *survey) skim(c cursor, p int) {
 			hosts++
 			requests += n
 			refused += uint64(l.refused)
-			if n >= v.least {
+			if n > v.least || n == v.least && v.ties(c, h.tag.Load(), l.refused) {
 				e := slot{h, l}
 				v.buf = append(v.buf, c.entry(e, e.counts(), v.now, v.policy))
 			}
@@ -177,6 +177,20 @@ func (v *survey) skim(c cursor, p int) {
 	v.Requests += requests
 	v.Refused += refused
 	v.Hosts += hosts
+}
+
+// ties tells whether a key with as many requests as the last of the top may be
+// before it: most have as few as the last of a flood.
+func (v *survey) ties(c cursor, tag uint64, refused uint32) bool {
+	if !v.sorted {
+		return true
+	}
+	last := &v.Top[v.n-1]
+	if uint64(refused) != last.Refused {
+		return uint64(refused) > last.Refused
+	}
+	k := c.key(tag)
+	return k.hi < last.Key.hi || k.hi == last.Key.hi && k.lo < last.Key.lo
 }
 
 // readSlot reads e and, with it, its twin.

@@ -39,12 +39,16 @@ func (c cursor) victim(r *request) choice {
 	return best
 }
 
-// neighbour is a victim in r's home bucket, so that its slot can be r's; not ok
-// if the bucket is not full, or if a less active one might be found elsewhere.
+// neighbour is a victim in r's home bucket, so that its slot can be r's without
+// a search: one whose window is over or that was admitted once, which is what a
+// flood of new hosts consists of. Not ok if there is none, or if the segment is
+// so small that all are worth looking at.
 func (c cursor) neighbour(r *request) choice {
 	best := choice{rank: r.most}
-	full := c.choose(c.table.home(r.tag, c.size()), r, &best) == bucketSlots
-	best.ok = best.ok && full && c.twins == 0 && (best.rank == idle || best.used <= 1)
+	if c.twins == 0 && c.live > candidates {
+		c.choose(c.table.home(r.tag, c.size()), r, &best)
+		best.ok = best.ok && (best.rank == idle || best.used <= 1)
+	}
 	return best
 }
 

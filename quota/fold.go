@@ -60,11 +60,16 @@ func inverse(odd uint64) uint64 {
 
 // fold is k in 63 bits.
 func (s *spread) fold(k Key) uint64 {
-	switch {
-	case k.lo == 0 && k.hi>>regionShift == regionExact:
-		return k.hi
-	case k.hi == 0 && k.lo>>32 == v4Mark>>32, k == Key{}:
+	if k.hi == 0 && k.lo>>32 == v4Mark>>32 {
 		return k.lo
+	}
+	return s.foldOther(k)
+}
+
+// foldOther is fold for what is no IPv4 host.
+func (s *spread) foldOther(k Key) uint64 {
+	if k.lo == 0 && k.hi>>regionShift == regionExact || k == (Key{}) {
+		return k.hi
 	}
 	return maphash.Comparable(s.names, k)>>3 | regionNamed<<regionShift
 }

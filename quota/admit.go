@@ -19,12 +19,11 @@ type books struct {
 
 // request is one request on its way through the quota.
 type request struct {
-	key     Key
-	tag     uint64
-	origin  Origin
+	key Key
+	tag uint64
+	arrival
 	budget  budget
-	most    rank  // the highest rank that has to make room for it
-	now     int64 // the clock is read once a request
+	most    rank // the highest rank that has to make room for it
 	policy  *Policy
 	segment *segment
 }
@@ -51,16 +50,16 @@ func (h *Hosts) CheckUnverified(k Key, o Origin) Decision {
 }
 
 func (h *Hosts) checkOn(k Key, o Origin, b budget) Decision {
-	st, now, tag := h.settings.Load(), h.now(), h.table.tagOf(k, b)
-	if d, ok := h.hit(st, tag, now, o); ok {
+	st, now, l := h.settings.Load(), h.now(), h.table.locate(k, b)
+	if d, ok := h.hit(st, l, now, o); ok {
 		return d
 	}
-	return h.check(h.request(st, k, tag, now, o))
+	h.table.fetchCold(l) // it is waited for with the rest
+	return h.check(h.request(st, k, l.tag, arrival{now, o}))
 }
 
 // check charges r with its segment locked, or refuses it.
 func (h *Hosts) check(r request) Decision {
-	h.table.fetchCold(r.tag) // it is waited for with the rest
 	r.segment.mu.Lock()
 	out := h.charge(&r)
 	r.segment.mu.Unlock()
@@ -78,7 +77,7 @@ func (h *Hosts) Peek(k Key, o Origin) Decision {
 	if d, ok := h.glance(st, tag, now); ok {
 		return d
 	}
-	r := h.request(st, k, tag, now, o)
+	r := h.request(st, k, tag, arrival{now, o})
 	r.segment.mu.Lock()
 	out := h.peek(&r)
 	r.segment.mu.Unlock()
@@ -89,7 +88,7 @@ func (h *Hosts) Peek(k Key, o Origin) Decision {
 // Discard counts a refused request in the report and touches no window: it is
 // for denied hosts. It makes room for k only where another host is idle.
 func (h *Hosts) Discard(k Key, o Origin) {
-	r := h.request(h.settings.Load(), k, h.table.tagOf(k, own), h.now(), o)
+	r := h.request(h.settings.Load(), k, h.table.tagOf(k, own), arrival{h.now(), o})
 	r.most = idle
 	s := r.segment
 	s.mu.Lock()
@@ -109,9 +108,15 @@ func (b *books) keep(requests, refused uint64) {
 	b.refused += refused
 }
 
-func (h *Hosts) request(st *settings, k Key, tag uint64, now int64, o Origin) request {
+// arrival is when and whence a request came.
+type arrival struct {
+	now    int64 // the clock is read once a request
+	origin Origin
+}
+
+func (h *Hosts) request(st *settings, k Key, tag uint64, a arrival) request {
 	r := request{
-		key: k, tag: tag, origin: o, budget: budget(tag & 1), policy: st.policy, now: now,
+		key: k, tag: tag, arrival: a, budget: budget(tag & 1), policy: st.policy,
 		segment: h.table.segment(tag),
 	}
 	switch {

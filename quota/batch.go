@@ -8,6 +8,13 @@ type Request struct {
 	Unverified bool
 }
 
+func (q *Request) budget() budget {
+	if q.Unverified {
+		return unverified
+	}
+	return own
+}
+
 // batchAhead is how many slots are fetched before the first of them is charged:
 // about as many as a core can wait for at a time.
 const batchAhead = 32
@@ -19,15 +26,15 @@ const batchAhead = 32
 func (h *Hosts) CheckBatch(requests []Request, out []Decision) {
 	out = out[:len(requests)]
 	st, now := h.settings.Load(), h.now()
-	var tags [batchAhead]uint64
+	var ahead [batchAhead]located
 	for len(requests) > 0 {
 		n := min(len(requests), batchAhead)
-		h.fetch(requests[:n], &tags)
+		h.fetch(requests[:n], &ahead)
 		for i := range n {
-			q := &requests[i]
-			d, ok := h.hit(st, tags[i], now, q.Origin)
+			q, l := &requests[i], ahead[i]
+			d, ok := h.hit(st, l, now, q.Origin)
 			if !ok {
-				d = h.check(h.request(st, q.Key, tags[i], now, q.Origin))
+				d = h.check(h.request(st, q.Key, l.tag, arrival{now, q.Origin}))
 			}
 			out[i] = d
 		}
@@ -35,16 +42,13 @@ func (h *Hosts) CheckBatch(requests []Request, out []Decision) {
 	}
 }
 
-// fetch computes the tags of requests and starts to fetch their buckets, so that
-// the memory is waited for once for them all.
-func (h *Hosts) fetch(requests []Request, tags *[batchAhead]uint64) {
+// fetch finds out where the keys of requests lie and starts to fetch that, so
+// that the memory is waited for once for them all.
+func (h *Hosts) fetch(requests []Request, ahead *[batchAhead]located) {
 	for i := range requests {
 		q := &requests[i]
-		b := own
-		if q.Unverified {
-			b = unverified
-		}
-		tags[i] = h.table.tagOf(q.Key, b)
-		h.table.fetch(tags[i])
+		l := h.table.locate(q.Key, q.budget())
+		ahead[i%batchAhead] = l
+		h.table.fetch(l)
 	}
 }

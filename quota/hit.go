@@ -5,19 +5,16 @@ import (
 	"time"
 )
 
-// hit charges a request of tag at now to its window without a lock; ok is
+// hit charges a request at now to its window without a lock; ok is
 // false if that cannot be: nothing is charged then. It can be where the window
 // is live and holds one more, which is to say nearly always.
-func (h *Hosts) hit(st *settings, tag uint64, now int64, o Origin) (d Decision, ok bool) {
-	t := h.table
-	segment := t.index(tag)
-	n := t.buckets[segment].Load()
-	if n == 0 {
+func (h *Hosts) hit(st *settings, l located, now int64, o Origin) (d Decision, ok bool) {
+	t, tag, at := h.table, l.tag, l.spot
+	if at < 0 {
 		return Decision{}, false
 	}
-	// What follows is find, and so written here: the call would cost a tenth.
-	b := t.home(tag, n)
-	p, line := t.page(segment, b), b%pageBuckets
+	// What follows is look, and so written here: the call would cost a tenth.
+	p, line := at/pageBuckets, at%pageBuckets
 	k := &t.memory.hot[p][line]
 	t0, t1, t2, t3 := k[0].tag.Load(), k[1].tag.Load(), k[2].tag.Load(), k[3].tag.Load()
 	m := is(t0 == tag) | is(t1 == tag)<<1 | is(t2 == tag)<<2 | is(t3 == tag)<<3
@@ -25,7 +22,7 @@ func (h *Hosts) hit(st *settings, tag uint64, now int64, o Origin) (d Decision, 
 	if m != 0 {
 		i := bits.TrailingZeros8(m) & (bucketSlots - 1)
 		e = slot{&k[i], &t.memory.cold[p][line][i]}
-	} else if e = t.findOn(tag, b); !e.ok() {
+	} else if e = t.find(tag); !e.ok() {
 		return Decision{}, false
 	}
 	for {

@@ -193,7 +193,7 @@ func (h *Hosts) restore(k Key, b budget, w window) bool {
 	if st.policy == nil || !w.live(now, st.length) {
 		return false
 	}
-	r := h.request(st, k, h.table.tagOf(k, b), now, 0)
+	r := h.request(st, k, h.table.tagOf(k, b), arrival{now: now})
 	r.most = idle
 	c := h.in(&r)
 	c.segment.mu.Lock()

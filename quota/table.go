@@ -129,32 +129,39 @@ func (t *table) slot(segment int, b uint32, i int) slot {
 // goes on is rare, or finds the segment being moved.
 const maxProbes = 8
 
+// located is where a key lies.
+type located struct {
+	tag uint64
+	// spot is where its home bucket is: the number of its page, times
+	// pageBuckets, plus its own in there; negative if its segment has no page. It
+	// is out of date once the segment has grown: nothing is found there then.
+	spot int
+}
+
+// locate is where k lies.
+func (t *table) locate(k Key, b budget) located {
+	tag := t.tag(t.fold(k)) | uint64(b)
+	segment := t.index(tag)
+	n := t.buckets[segment].Load()
+	home := t.home(tag, n)
+	if n == 0 {
+		return located{tag, -1}
+	}
+	return located{tag, t.page(segment, home)*pageBuckets + int(home%pageBuckets)}
+}
+
 // find is tag's slot, found without the lock; none if there is none or it is
 // better looked for with the lock. The slot may go to another key at any time.
 func (t *table) find(tag uint64) slot {
 	segment := t.index(tag)
 	n := t.buckets[segment].Load()
-	if n == 0 {
-		return slot{}
-	}
 	b := t.home(tag, n)
-	e, full := t.look(segment, b, tag)
-	if e.ok() || !full {
-		return e
-	}
-	return t.findOn(tag, b)
-}
-
-// findOn is find from the bucket after b on.
-func (t *table) findOn(tag uint64, b uint32) slot {
-	segment := t.index(tag)
-	n := t.buckets[segment].Load()
 	for range min(n, maxProbes) {
-		if b++; b >= n {
-			b = 0
-		}
 		if e, full := t.look(segment, b, tag); e.ok() || !full {
 			return e
+		}
+		if b++; b >= n {
+			b = 0
 		}
 	}
 	return slot{}
@@ -183,19 +190,17 @@ func is(ok bool) uint8 {
 	return x
 }
 
-// fetch starts to fetch tag's home bucket into the cache.
-func (t *table) fetch(tag uint64) {
-	segment := t.index(tag)
-	if n := t.buckets[segment].Load(); n > 0 {
-		prefetch(unsafe.Pointer(t.bucket(segment, t.home(tag, n))))
+// fetch starts to fetch a key's home bucket into the cache.
+func (t *table) fetch(l located) {
+	if l.spot >= 0 {
+		prefetch(unsafe.Pointer(&t.memory.hot[l.spot/pageBuckets][l.spot%pageBuckets]))
 	}
 }
 
-// fetchCold starts to fetch the other halves of tag's home bucket.
-func (t *table) fetchCold(tag uint64) {
-	segment := t.index(tag)
-	if n := t.buckets[segment].Load(); n > 0 {
-		prefetch(unsafe.Pointer(t.slot(segment, t.home(tag, n), 0).cold))
+// fetchCold starts to fetch the other halves of its slots.
+func (t *table) fetchCold(l located) {
+	if l.spot >= 0 {
+		prefetch(unsafe.Pointer(&t.memory.cold[l.spot/pageBuckets][l.spot%pageBuckets]))
 	}
 }
 

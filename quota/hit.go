@@ -22,6 +22,8 @@ func (h *Hosts) hit(st *settings, l located, now int64, o Origin) (d Decision, o
 	if m != 0 {
 		i := bits.TrailingZeros8(m) & (bucketSlots - 1)
 		e = slot{&k[i], &t.memory.cold[p][line][i]}
+	} else if t0 == 0 || t1 == 0 || t2 == 0 || t3 == 0 {
+		return Decision{}, false
 	} else if e = t.find(tag); !e.ok() {
 		return Decision{}, false
 	}

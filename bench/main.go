@@ -40,6 +40,7 @@ func (o *options) flags(verb string) *flag.FlagSet {
 }
 
 const usage = `usage: bench wire [-json] [-quick] [-only http|coap|mqtt|store] [-dir DIR] [-weir BINARY]
+       bench quota [-json] [-quick]
 `
 
 // run is the exit code: 0 all is as it must be, 1 something is not, 2 usage.

@@ -27,6 +27,8 @@ func dispatch(ctx context.Context, verb string, args []string) error {
 	switch verb {
 	case "wire":
 		return wire(ctx, args)
+	case "quota":
+		return quotaVerb(ctx, args)
 	case driveVerb:
 		return drive(ctx, args)
 	case peerVerb:

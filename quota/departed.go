@@ -116,15 +116,27 @@ func (d *departed) smallest() int {
 	return least
 }
 
-// depart keeps for the report what e, about to lose its slot in s, counted.
-func (h *Hosts) depart(s *segment, e *slot) {
-	if e.requests == 0 {
+// depart keeps for the report what d counted: in the key's other slot, if it
+// has one. The segment is locked.
+func (h *Hosts) depart(c cursor, d departure) {
+	if d.requests == 0 {
 		return
 	}
-	t := tally{e.key, uint64(e.requests), uint64(e.refused), e.last, e.origins}
-	if h.departed.add(t) != merged {
-		s.gone++
+	t := tally{d.key, uint64(d.requests), uint64(d.refused), d.last, d.origins}
+	if e := c.twin(d.tag); e.ok() {
+		c.give(e, &t)
+		return
 	}
+	c.keep(t.requests, t.refused)
+	if h.departed.add(t) != merged {
+		c.gone++
+	}
+}
+
+// give adds what t counted to e.
+func (c cursor) give(e slot, t *tally) {
+	e.see(max(t.last, lastSeen(e.seen.Load())), t.origins)
+	c.keep(e.add(t.requests, t.refused))
 }
 
 // departStranger keeps for the report a request whose key found no room. Only

@@ -11,16 +11,19 @@ import (
 // which starts at the host's first request, and what the report tells of it.
 //
 // At HostsConfig.MaxHosts a new host takes the place of the least active of
-// some 32 that are looked at: one without a live window, else one known only by
-// datagrams that anybody may have forged, else one counted. One that is being
+// some 32 that are looked at, fewer if one of the first was admitted once or
+// never: one without a live window, else one known only by datagrams that
+// anybody may have forged, else one counted. One that is being
 // refused stays until its window ends, whatever strangers come; forged
 // datagrams never take a counted host's place. A new host that finds no place
 // shares one window with all that share its segment (some 1024 hosts).
 //
-// All methods are safe for concurrent use and none blocks for longer than it
-// takes to walk one segment of the table; Run and Sweep are for one goroutine.
+// All methods are safe for concurrent use. A check that is admitted into a live
+// window takes no lock; no other blocks for longer than it takes to walk or move
+// one segment of the table, some 40 KB. Run and Sweep are for one goroutine.
 type Hosts struct {
 	clock        Clock
+	coarse       *CoarseClock // clock, if it is one: spares a check a call and two conversions
 	onTransition func(Transition)
 	settings     atomic.Pointer[settings]
 	reloaded     chan struct{} // wakes Run; holds one
@@ -48,6 +51,7 @@ func NewHosts(cfg *HostsConfig) (*Hosts, error) {
 	if h.onTransition == nil {
 		h.onTransition = func(Transition) {}
 	}
+	h.coarse, _ = h.clock.(*CoarseClock)
 	h.settings.Store(cfg.settings())
 	h.reported = h.clock.Now()
 	return h, nil
@@ -102,44 +106,44 @@ func (h *Hosts) Run(ctx context.Context) error {
 }
 
 // Sweep forgets the hosts that have been silent for TTL and whose windows have
-// ended, and gives the memory of emptied segments back. Run does it.
+// ended, and gives memory back that is needed no more. Run does it. A check
+// waits for it at most while one segment is swept, and only if it finds its
+// window over, refuses, or brings a new host.
 func (h *Hosts) Sweep() {
 	st, now := h.settings.Load(), h.now()
-	var spare []slot
 	for i := range h.table.segments {
-		spare = h.sweep(&h.table.segments[i], sweepAt{st.policy, st.ttl, now}, spare)
+		h.sweep(cursor{h.table, &h.table.segments[i]}, st, now)
 	}
 }
 
-// sweepAt is what decides whether a slot is swept.
-type sweepAt struct {
-	policy   *Policy
-	ttl, now int64
+func (h *Hosts) sweep(c cursor, st *settings, now int64) {
+	c.segment.mu.Lock()
+	defer c.segment.mu.Unlock()
+	live := c.live
+	for b := range c.size() {
+		for i := 0; i < bucketSlots; {
+			if h.sweepSlot(c, place{b, i}, st, now) {
+				continue // another may lie here now
+			}
+			i++
+		}
+	}
+	c.swept += uint64(live - c.live)
+	c.compact()
 }
 
-// sweep sweeps s, using spare as compact does.
-func (h *Hosts) sweep(s *segment, at sweepAt, spare []slot) []slot {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	swept := 0
-	for i := range s.slots {
-		e := &s.slots[i]
-		if e.tag == 0 {
-			continue
-		}
-		e.settle(at.now)
-		if at.now-e.last >= at.ttl && e.rank(at.now, at.policy) == idle {
-			h.depart(s, e)
-			*e = slot{}
-			swept++
-		}
+// sweepSlot frees the slot at p if it is silent.
+func (h *Hosts) sweepSlot(c cursor, p place, st *settings, now int64) bool {
+	e := c.at(p)
+	if e.tag.Load() == 0 {
+		return false
 	}
-	if swept == 0 {
-		return spare
+	c.settle(e, now, st.sweepLength())
+	if now-lastSeen(e.seen.Load()) < st.ttl || c.slotRank(e, now, st.policy) != idle {
+		return false
 	}
-	s.live -= swept
-	s.swept += uint64(swept)
-	return s.compact(spare)
+	h.depart(c, c.remove(p))
+	return true
 }
 
 // HostsStats are figures on the table. The counts never fall.
@@ -171,7 +175,12 @@ func (h *Hosts) Stats() HostsStats {
 	return st
 }
 
-func (h *Hosts) now() int64 { return h.clock.Now().UnixMilli() }
+func (h *Hosts) now() int64 {
+	if h.coarse != nil {
+		return h.coarse.milli()
+	}
+	return h.clock.Now().UnixMilli()
+}
 
 // moment is the time that is ms milliseconds after the Unix epoch.
 func moment(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

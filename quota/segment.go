@@ -2,158 +2,267 @@ package quota
 
 import "sync"
 
-const (
-	// minSlots is the size of a segment's first array.
-	minSlots = 8
-	// candidates is how many keys are looked at to find the one to evict.
-	candidates = 32
-)
-
-// segment is a part of the table: an open-addressing array with linear probing,
-// never more than seven eighths full, and the books kept on its keys.
+// segment is a part of the table: an open-addressing array of buckets with
+// linear probing, and the books kept on its keys. A key lies in its home bucket
+// or, where that and all between are full, in a later one.
 type segment struct {
 	mu sync.Mutex // guards everything below
 
-	slots    []slot
-	live     int // slots in use, at most capacity
+	number   int // of the segment
+	pages    int // in use
+	live     int // keys that have a slot, at most capacity
+	slots    int // in use: one or two a key
+	twins    int // of them unverified
 	capacity int // 1 to segmentHosts
-	hand     int // where the search for the next victim goes on
+	// names are the keys that cannot be read back from their tags, by their
+	// folded ones: one for each that has a slot; nil while there are none.
+	names map[uint64]Key
+	// long are the counts that outgrew their states, by tag: of keys that were
+	// admitted four million times in a window that is not over; nil while there
+	// have been none.
+	long map[uint64]uint32
 
 	books
 }
 
-// fitting is the array size for n keys: 0, or minSlots doubled as needed, but
-// no more than capacity needs.
-func (s *segment) fitting(n int) int {
-	if n == 0 {
-		return 0
-	}
-	size := minSlots
-	for size*7 < n*8 {
-		size *= 2
-	}
-	return min(size, s.capacity*8/7+1)
+// A cursor is a segment of a table, which is locked.
+type cursor struct {
+	*table
+	*segment
 }
 
-// home is where a key with that tag lies if nobody else does.
-func (s *segment) home(tag uint32) int {
-	return int(uint64(tag) * uint64(len(s.slots)) >> 32)
+// place is a slot of a segment: its bucket, and which of the bucket's it is.
+type place struct {
+	bucket uint32
+	slot   int
 }
 
-func (s *segment) next(i int) int {
-	if i++; i < len(s.slots) {
-		return i
+func (c cursor) size() uint32 { return uint32(c.pages * pageBuckets) }
+
+// bucket is bucket b: the hot halves of its slots.
+func (c cursor) bucket(b uint32) *bucket { return c.table.bucket(c.number, b) }
+
+func (c cursor) at(p place) slot { return c.table.slot(c.number, p.bucket, p.slot) }
+
+func (c cursor) next(b uint32) uint32 {
+	if b++; b < c.size() {
+		return b
 	}
 	return 0
 }
 
-// find is k's slot, valid until the next insert, remove or rebuild; nil if
-// there is none.
-func (s *segment) find(k Key, tag uint32) *slot {
-	if len(s.slots) == 0 {
-		return nil
+// distance is how many steps of next lead from a to b.
+func (c cursor) distance(a, b uint32) uint32 {
+	if b >= a {
+		return b - a
 	}
-	for i := s.home(tag); s.slots[i].tag != 0; i = s.next(i) {
-		if e := &s.slots[i]; e.tag == tag && e.key == k {
-			return e
-		}
-	}
-	return nil
+	return b + c.size() - a
 }
 
-// insert makes a slot for k, which must be absent; the caller made sure that
-// live is below capacity.
-func (s *segment) insert(k Key, tag uint32) *slot {
-	if (s.live+1)*8 > len(s.slots)*7 {
-		s.rebuild(s.fitting(s.live+1), nil)
+// search is where tag lies, or, if ok is false, the free slot where it belongs.
+// The segment must have a page.
+func (c cursor) search(tag uint64) (p place, ok bool) {
+	for p.bucket = c.table.home(tag, c.size()); ; p.bucket = c.next(p.bucket) {
+		k, free := c.bucket(p.bucket), -1
+		for i := range k {
+			switch k[i].tag.Load() {
+			case tag:
+				p.slot = i
+				return p, true
+			case 0:
+				free = i
+			}
+		}
+		if free >= 0 {
+			p.slot = free
+			return p, false
+		}
 	}
-	s.live++
-	e := s.free(tag)
-	e.key, e.tag = k, tag
+}
+
+// find is tag's slot, valid until the next insert, remove or resize; none if
+// there is none.
+func (c cursor) find(tag uint64) slot {
+	if c.pages == 0 {
+		return slot{}
+	}
+	if p, ok := c.search(tag); ok {
+		return c.at(p)
+	}
+	return slot{}
+}
+
+// insert makes a slot for k, whose tag must be absent; the caller made sure
+// that live is below capacity, or that k has a twin. Nothing is allocated, but
+// for a key that cannot be read back.
+func (c cursor) insert(k Key, tag uint64) slot {
+	if c.segment.slots >= c.pages*fill {
+		c.resize(c.pages + 1)
+	}
+	p, _ := c.search(tag)
+	return c.settleIn(k, tag, p)
+}
+
+// settleIn gives the free slot at p to k.
+func (c cursor) settleIn(k Key, tag uint64, p place) slot {
+	if f := c.fold(k); f>>regionShift == regionNamed {
+		if c.names == nil {
+			c.names = make(map[uint64]Key)
+		}
+		c.names[f] = k
+	}
+	if !c.twin(tag).ok() {
+		c.live++
+	}
+	c.count(tag, 1)
+	e := c.at(p)
+	e.put(record{tag: tag})
 	return e
 }
 
-// free is the free slot where a key with that tag belongs. There always is one:
-// an array is larger than the number of its keys.
-func (s *segment) free(tag uint32) *slot {
-	i := s.home(tag)
-	for s.slots[i].tag != 0 {
-		i = s.next(i)
+func (c cursor) count(tag uint64, n int) {
+	c.segment.slots += n
+	if budget(tag&1) == unverified {
+		c.twins += n
 	}
-	return &s.slots[i]
 }
 
-// remove frees slot i and moves later keys of its run up, so that no probe
-// meets a hole before its key.
-func (s *segment) remove(i int) {
-	for j := s.next(i); s.slots[j].tag != 0; j = s.next(j) {
-		if s.distance(s.home(s.slots[j].tag), j) >= s.distance(i, j) {
-			s.slots[i] = s.slots[j]
-			i = j
+// twin is the slot of tag's other budget; none if there is none.
+func (c cursor) twin(tag uint64) slot {
+	others := c.twins
+	if budget(tag&1) == unverified {
+		others = c.segment.slots - c.twins
+	}
+	if others == 0 {
+		return slot{}
+	}
+	return c.find(tag ^ uint64(unverified))
+}
+
+// key is the key of tag.
+func (c cursor) key(tag uint64) Key {
+	f := c.folded(tag)
+	switch f >> regionShift {
+	case regionSmall:
+		return Key{lo: f}
+	case regionExact:
+		return Key{hi: f}
+	}
+	return c.names[f]
+}
+
+// remove frees the slot at p and moves later keys up, so that no search meets a
+// hole before its key.
+func (c cursor) remove(p place) departure {
+	d := c.vacate(p)
+	for hole, full := p, c.fullBut(p); full; {
+		hole, full = c.fillHole(hole)
+	}
+	c.part(d.tag)
+	return d
+}
+
+// departure is what a slot counted, to the last request, that was taken off its
+// key.
+type departure struct {
+	key Key
+	tag uint64
+	counts
+}
+
+// vacate takes the slot at p off its key. Then either what later searches go
+// past it for is moved up, or it is filled again, and part is called in between.
+func (c cursor) vacate(p place) departure {
+	r := c.at(p).take()
+	d := departure{c.key(r.tag), r.tag, counts{
+		r.carried + used(r.state), r.refused, originsOf(r.seen), lastSeen(r.seen),
+	}}
+	c.count(r.tag, -1)
+	if r.state&longBit != 0 {
+		delete(c.long, r.tag)
+	}
+	return d
+}
+
+// part forgets a key that lost its last slot. No hole may be in the way of a
+// search for the other.
+func (c cursor) part(tag uint64) {
+	if !c.twin(tag).ok() {
+		c.live--
+		delete(c.names, c.folded(tag))
+	}
+}
+
+// fullBut tells whether all slots of p's bucket but p are used: if not, no
+// search went past it before p was freed.
+func (c cursor) fullBut(p place) bool {
+	k := c.bucket(p.bucket)
+	for i := range k {
+		if i != p.slot && k[i].tag.Load() == 0 {
+			return false
 		}
 	}
-	s.slots[i] = slot{}
-	s.live--
+	return true
 }
 
-// distance is how many steps of next lead from i to j.
-func (s *segment) distance(i, j int) int {
-	if d := j - i; d >= 0 {
-		return d
-	}
-	return j - i + len(s.slots)
-}
-
-// rebuild moves all keys into an array of that size: spare if it is of about
-// that size, else a new one. It returns the array that is free now.
-func (s *segment) rebuild(size int, spare []slot) []slot {
-	old := s.slots
-	if cap(spare) >= size && cap(spare) < size+minSlots {
-		s.slots = spare[:size]
-		clear(s.slots)
-	} else {
-		s.slots = make([]slot, size)
-	}
-	for i := range old {
-		if e := &old[i]; e.tag != 0 {
-			*s.free(e.tag) = *e
+// fillHole moves the next key into hole that may lie there. It is where there is
+// a hole now, and whether that is in the way of a search too.
+func (c cursor) fillHole(hole place) (place, bool) {
+	for b := c.next(hole.bucket); b != hole.bucket; b = c.next(b) {
+		k, full := c.bucket(b), true
+		found := -1
+		for i := range k {
+			tag := k[i].tag.Load()
+			if tag == 0 {
+				full = false
+			} else if c.distance(c.table.home(tag, c.size()), b) >= c.distance(hole.bucket, b) {
+				found = i
+			}
 		}
-	}
-	s.hand = 0
-	return old
-}
-
-// compact closes the holes that a sweep left, in a smaller array if one will
-// do: a segment without keys keeps none. spare is an array to use, the result
-// one to use for the next segment; either may be nil.
-func (s *segment) compact(spare []slot) []slot {
-	size := s.fitting(s.live)
-	if size == 0 {
-		s.slots, s.hand = nil, 0
-		return spare
-	}
-	return s.rebuild(size, spare)
-}
-
-// victim is the slot of the least active of the next few keys that rank no
-// higher than most; -1 if all rank higher.
-func (s *segment) victim(now int64, p *Policy, most rank) int {
-	best, bestRank, seen := -1, most, 0
-	for range s.slots {
-		if seen == candidates {
+		if found >= 0 {
+			c.at(hole).put(c.at(place{b, found}).take())
+			return place{b, found}, full
+		}
+		if !full {
 			break
 		}
-		i := s.hand % len(s.slots)
-		s.hand = s.next(i)
-		e := &s.slots[i]
-		if e.tag == 0 {
-			continue
-		}
-		seen++
-		r := e.rank(now, p)
-		if r < bestRank || r == bestRank && (best < 0 || e.quieter(&s.slots[best], r)) {
-			best, bestRank = i, r
+	}
+	return hole, false
+}
+
+// resize moves all keys into that many pages; the caller made sure that they fit
+// in. Checks that find nothing, or an empty state, wait for the lock meanwhile.
+func (c cursor) resize(pages int) {
+	if pages > c.pages {
+		c.use(c.number, c.pages, pages)
+	}
+	c.moveMu.Lock()
+	moving := c.moving[:0]
+	for b := range c.size() {
+		k := c.bucket(b)
+		for i := range k {
+			if k[i].tag.Load() != 0 {
+				moving = append(moving, c.at(place{b, i}).take())
+			}
 		}
 	}
-	return best
+	old := c.pages
+	c.pages = pages
+	c.buckets[c.number].Store(c.size())
+	for i := range moving {
+		p, _ := c.search(moving[i].tag)
+		c.at(p).put(moving[i])
+	}
+	c.moveMu.Unlock()
+	if pages < old {
+		c.use(c.number, old, pages)
+	}
+}
+
+// compact gives pages back that are not needed, with some to spare so that the
+// next newcomers do not ask for them again.
+func (c cursor) compact() {
+	if pages := pagesFor(c.segment.slots + c.segment.slots/8); pages < c.pages {
+		c.resize(pages)
+	}
 }

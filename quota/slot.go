@@ -1,8 +1,13 @@
 package quota
 
-import "math"
+import (
+	"math"
+	"math/bits"
+	"sync/atomic"
+)
 
-// budget is which of a key's two windows a request spends.
+// budget is which of a key's two windows a request spends. Each has a slot of
+// its own, side by side, so that nobody keeps two who needs one.
 type budget uint8
 
 const (
@@ -12,101 +17,228 @@ const (
 	numBudgets = iota
 )
 
-// slot is what the table keeps of one key: 64 bytes, a cache line, without a
-// pointer, so that the collector never scans the table. The windows lie as
-// parallel arrays for the sake of that size.
+// slot is what the table keeps of one key and budget: 32 bytes without a
+// pointer, so that the collector never scans the table. They lie in two places:
+// one cache line holds what most checks need of four slots.
+//
+// A request that is admitted into a live window changes state, by one
+// compare-and-swap that decides, and seen, where that is out of date; it takes
+// no lock. All else is done with the segment locked. Whoever takes a slot away
+// first swaps its state for 0, which no request without the lock can change.
 type slot struct {
-	key      Key
-	start    [numBudgets]int64
-	last     int64 // of the last request, Unix ms
-	used     [numBudgets]uint32
-	requests uint32 // since the last report, refused included; stops at its maximum
-	refused  uint32 // since the last report; stops at its maximum
-	tag      uint32 // of the key's hash, never 0; 0: the slot is free
-	origins  Origin // since the last report
-	refusing [numBudgets]bool
+	*hot // nil: there is no such slot
+	*cold
 }
 
-func (e *slot) window(b budget) window {
-	return window{e.start[b], e.used[b], e.refusing[b]}
+type hot struct {
+	tag   atomic.Uint64 // of the key, the last bit its budget; 0: the slot is free
+	state atomic.Uint64 // the window: see pack; 0: none has begun
 }
 
-func (e *slot) keep(b budget, w window) {
-	e.start[b], e.used[b], e.refusing[b] = w.start, w.used, w.refusing
+type cold struct {
+	seen atomic.Uint64 // last request, origins, generation: see packSeen
+	// carried + the state's count, modulo 2^32, are the requests since the last
+	// report, refused ones included: so that an admitted one is counted by the
+	// instruction that charges it.
+	carried uint32
+	refused uint32 // since the last report
 }
 
-// add counts n requests for the report, refused of them refused.
-func (e *slot) add(n, refused uint64, o Origin) {
-	e.requests = addCapped(e.requests, n)
-	e.refused = addCapped(e.refused, refused)
-	e.origins |= o
+func (e slot) ok() bool { return e.hot != nil }
+
+// A state is a window in a word: the low 33 bits of its start in Unix ms,
+// whether it refuses, whether its count is kept elsewhere, a hint, and what it
+// admitted.
+const (
+	startBits  = 33
+	startMask  = 1<<startBits - 1
+	startShift = 64 - startBits
+
+	refuseBit = 1 << 30
+	longBit   = 1 << 29 // the count is the segment's long: it has outgrown maxUsed
+	hintShift = 22
+	hintMask  = 0x7f << hintShift
+	maxUsed   = 1<<hintShift - 1
+
+	// maxWindow is the age in ms, some 49 days, up to which a start is told
+	// from one in the future, which is a clock that was set back.
+	maxWindow = 1 << (startBits - 1)
+)
+
+// A hint says what seen holds already, so that a request need not look: an
+// origin, and in which of hintParts parts of the window the last request was
+// noted. What is noted of a host is late by one such part at most.
+const (
+	hintParts = 15
+	partBits  = 4
+	noHint    = hintParts << hintShift // says nothing
+
+	genShift = hintShift + partBits
+	genMask  = hintMask >> genShift
+)
+
+// unhinted is v with a hint that says nothing but whose turn it is to have the
+// slot. A request that has looked at the tag, and then charges what it took for
+// its state, could else charge another key's: one that was given the slot in
+// between, in a window that began in the same millisecond. That takes eight new
+// owners in a millisecond now, and then one of them is charged for one request
+// that it did not make.
+func (e slot) unhinted(v uint64) uint64 {
+	return v&^hintMask | noHint | e.seen.Load()&genMask<<genShift
 }
 
-// forget starts a new interval of the report.
-func (e *slot) forget() { e.requests, e.refused, e.origins = 0, 0, 0 }
+// hint is the one for a request from o at that age in its window, scale being
+// hintParts<<32 ÷ the window's length. Only a single origin has one.
+func hint(age int64, scale uint64, o Origin) uint64 {
+	if o == 0 || o&(o-1) != 0 {
+		return noHint
+	}
+	part := uint64(age) * scale >> 32
+	return (uint64(bits.TrailingZeros8(uint8(o)))<<partBits | part) << hintShift
+}
 
-// settle undoes what a clock set back left: nothing lies in the future, or the
-// slot would outstay its time by the length of the jump.
-func (e *slot) settle(now int64) {
-	e.last = min(e.last, now)
-	for b := range e.start {
-		e.start[b] = min(e.start[b], now)
+// pack is w as a state; its count must not be over maxUsed.
+func pack(w window) uint64 {
+	if w.used == 0 && !w.refusing {
+		return 0
+	}
+	v := uint64(w.start)<<startShift | noHint | uint64(w.used)
+	if w.refusing {
+		v |= refuseBit
+	}
+	return v
+}
+
+// unpack is the window of a state whose count is not kept elsewhere. Its start
+// is taken to be the one nearest to now: a sweep clears what is older.
+func unpack(v uint64, now int64) window {
+	age := (uint64(now) - v>>startShift) & startMask
+	start := now - int64(age)
+	if age > maxWindow {
+		start += 1 << startBits
+	}
+	return window{start: start, used: used(v), refusing: v&refuseBit != 0}
+}
+
+func used(v uint64) uint32 { return uint32(v) & maxUsed }
+
+// seen is a time in Unix ms (48 bits and a sign), the origins since the last
+// report, and a generation, by which a request notes that the slot went to
+// another key meanwhile.
+const (
+	lastShift   = 16
+	originShift = 8
+	generation  = 1<<originShift - 1
+)
+
+func packSeen(last int64, o Origin, gen uint64) uint64 {
+	return uint64(last)<<lastShift | uint64(o)<<originShift | gen&generation
+}
+
+func lastSeen(v uint64) int64   { return int64(v) >> lastShift }
+func originsOf(v uint64) Origin { return Origin(v >> originShift) }
+
+// saw is v with a request at now from o.
+func saw(v uint64, now int64, o Origin) uint64 { return packSeen(now, originsOf(v)|o, v) }
+
+// see notes a request. The segment is locked.
+func (e slot) see(now int64, o Origin) {
+	for {
+		v := e.seen.Load()
+		if e.seen.CompareAndSwap(v, saw(v, now, o)) {
+			return
+		}
 	}
 }
+
+// requests are those since the last report.
+func (e slot) requests() uint32 { return e.carried + used(e.state.Load()) }
+
+// halfCount is the most requests that a slot is left to carry: with a whole
+// window on top the sum still fits.
+const halfCount = 1 << 31
+
+// add counts n requests for the report, of which refused were refused, and is
+// what of both it could not hold. The segment is locked.
+func (e slot) add(n, refused uint64) (over, overRefused uint64) {
+	all := uint64(e.requests()) + n
+	if all > halfCount {
+		over = all - halfCount
+	}
+	e.carried += uint32(n - over)
+	sum := uint64(e.refused) + refused
+	e.refused = uint32(min(sum, math.MaxUint32))
+	return over, sum - uint64(e.refused)
+}
+
+// counts are what a slot counted since the last report.
+type counts struct {
+	requests, refused uint32
+	origins           Origin
+	last              int64
+}
+
+func (e slot) counts() counts {
+	seen := e.seen.Load()
+	return counts{e.requests(), e.refused, originsOf(seen), lastSeen(seen)}
+}
+
+// forget is what counts is, and starts a new interval of the report: every
+// request is in one or the other.
+func (e slot) forget() counts {
+	n := counts{refused: e.refused}
+	for {
+		v := e.seen.Load()
+		if e.seen.CompareAndSwap(v, packSeen(lastSeen(v), 0, v)) {
+			n.origins, n.last = originsOf(v), lastSeen(v)
+			break
+		}
+	}
+	for { // origins first: who goes by the hint meanwhile is counted here
+		v := e.state.Load()
+		if v == 0 || e.state.CompareAndSwap(v, e.unhinted(v)) {
+			n.requests = e.carried + used(v)
+			break
+		}
+	}
+	e.carried -= n.requests
+	e.refused = 0
+	return n
+}
+
+// budget is whose window the slot holds.
+func (e slot) budget() budget { return budget(e.tag.Load() & 1) }
 
 // rank is how dear a slot is when room is needed: the lowest goes first.
 type rank uint8
 
 const (
-	idle            rank = iota // no window is live
-	forged                      // only the unverified window is live
+	idle            rank = iota // its window is not live
+	forged                      // it is the unverified window
 	forgedExceeded              // …and it refuses
-	counted                     // the own window is live
+	counted                     // it is the own window
 	countedExceeded             // …and it refuses: never evicted
 )
 
-func (e *slot) rank(now int64, p *Policy) rank {
-	if p == nil {
-		return idle
-	}
-	length := p.millis()
-	if w := e.window(own); w.live(now, length) {
-		if w.exceeded(now, p) {
-			return countedExceeded
-		}
-		return counted
-	}
-	if w := e.window(unverified); w.live(now, length) {
-		if w.exceeded(now, p) {
-			return forgedExceeded
-		}
-		return forged
-	}
-	return idle
+// record is a slot that is being moved.
+type record struct {
+	tag, state, seen uint64
+	carried, refused uint32
 }
 
-// quieter tells whether e is less active than o where both have rank r: it was
-// admitted less in a live window, else it is silent for longer.
-func (e *slot) quieter(o *slot, r rank) bool {
-	if r >= counted && e.used[own] != o.used[own] {
-		return e.used[own] < o.used[own]
-	}
-	return e.last < o.last
+// take empties the slot. The segment is locked.
+func (e slot) take() record {
+	r := record{state: e.state.Swap(0)} // first: nothing changes the rest then
+	r.tag, r.seen, r.carried, r.refused = e.tag.Load(), e.seen.Load(), e.carried, e.refused
+	e.tag.Store(0)
+	e.carried, e.refused = 0, 0
+	return r
 }
 
-// entry is the slot as a report shows it.
-func (e *slot) entry(now int64, p *Policy) Entry {
-	return Entry{
-		Key: e.key, Requests: uint64(e.requests), Refused: uint64(e.refused),
-		Origins: e.origins, LastSeen: moment(e.last),
-		Exceeded: e.exceeded(own, now, p) || e.exceeded(unverified, now, p),
-	}
-}
-
-func (e *slot) exceeded(b budget, now int64, p *Policy) bool {
-	return p != nil && e.window(b).exceeded(now, p)
-}
-
-func addCapped(a uint32, n uint64) uint32 {
-	return uint32(min(uint64(a)+n, math.MaxUint32))
+// put fills the free slot. The segment is locked.
+func (e slot) put(r record) {
+	e.carried, e.refused = r.carried, r.refused
+	e.seen.Store(packSeen(lastSeen(r.seen), originsOf(r.seen), e.seen.Load()+1))
+	e.tag.Store(r.tag)
+	e.state.Store(r.state) // last: from here on it can be charged
 }

@@ -29,6 +29,9 @@ type Record struct {
 	// MsgID is the message's identity, for the server to drop a second one with
 	// the same within two minutes; "" is none. Ids share one space.
 	MsgID string
+	// Unpromised says that nobody waits for the outcome (MQTT QoS 0): such a
+	// message gets no more than half of the queue, so that promised ones have room.
+	Unpromised bool
 }
 
 // message is a Record in the queue.

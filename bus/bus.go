@@ -23,6 +23,7 @@ type Bus struct {
 	server     *embedded  // nil with Config.URL
 	conn       *nats.Conn // where the streams are
 	peers      *nats.Conn // where subscribers and services are; conn itself with Config.URL
+	relayed    *nats.Conn // where the streams are, for what subscribers ask; nil with Config.URL
 	link       *link
 	maxPayload atomic.Int64
 	stats      counters
@@ -245,6 +246,9 @@ func (b *Bus) disconnect() error {
 	}
 	if b.peers != nil && b.peers != b.conn {
 		b.peers.Close()
+	}
+	if b.relayed != nil {
+		b.relayed.Close()
 	}
 	if b.conn != nil {
 		b.conn.Close()

@@ -113,8 +113,8 @@ func (b *Bus) watch() []nats.Option {
 	}
 }
 
-// connectEmbedded makes the gateway's two connections to its own server: one
-// where the streams are, one among the subscribers.
+// connectEmbedded makes the gateway's connections to its own server: one where
+// the streams are, one among the subscribers, and one between those.
 func (b *Bus) connectEmbedded() (err error) {
 	b.server, err = startEmbedded(b.cfg, b.storeBroken)
 	if err != nil {
@@ -129,7 +129,11 @@ func (b *Bus) connectEmbedded() (err error) {
 	if b.peers, err = nats.Connect("", as(b.server.subscriber.Username, b.server.subscriber.Password)...); err != nil {
 		return fmt.Errorf("nats.embedded: %w", err)
 	}
-	return gateConsumers(b.conn)
+	own := append(as(b.server.gateway.Username, b.server.gateway.Password), nats.CustomInboxPrefix(gatewayInbox))
+	if b.relayed, err = nats.Connect("", own...); err != nil {
+		return fmt.Errorf("nats.embedded: %w", err)
+	}
+	return (&relay{from: b.peers, to: b.relayed}).start()
 }
 
 // connectURL connects to Config.URL, patiently.

@@ -9,47 +9,64 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// consumerTimeout is how long JetStream may take to create a consumer.
-const consumerTimeout = 5 * time.Second
+// Bounds of a consumer that a subscriber creates. One that nobody uses for so long goes,
+// with its place in its stream.
+const (
+	maxEphemeralIdle = 5 * time.Minute
+	maxDurableIdle   = 24 * time.Hour // also where a durable one names none
+	maxWaiting       = 512            // requests of a pull consumer, nats-server's own default
+	maxUnacked       = 64 << 10       // messages; the server remembers each
+)
 
-// gateConsumers lets subscribers of the embedded server create consumers that
-// deliver to themselves, and no others: a consumer that delivered to weir.up.>
-// or to a key-value bucket would write there.
-func gateConsumers(gateway *nats.Conn) error {
-	_, err := gateway.Subscribe(consumerGate+">", func(m *nats.Msg) {
-		_ = m.Respond(createConsumer(gateway, m))
-	})
-	return err
-}
-
-// createConsumer passes a request on as it was understood, not as it was
-// written, and returns JetStream's answer.
-func createConsumer(gateway *nats.Conn, m *nats.Msg) []byte {
+// create passes a request to create a consumer on as it was understood, not as
+// it was written, if the consumer delivers to an inbox: one that delivered to
+// weir.up.> or to a key-value bucket would write there.
+func (r *relay) create(m *nats.Msg) {
+	if len(m.Data) > maxRequest {
+		r.refuse(m, server.NewJSConsumerCreateError(errLargeRequest))
+		return
+	}
 	var req server.CreateConsumerRequest
 	if err := json.Unmarshal(m.Data, &req); err != nil {
-		return consumerRefusal(server.NewJSInvalidJSONError(err))
+		r.refuse(m, server.NewJSInvalidJSONError(err))
+		return
 	}
 	if to := req.Config.DeliverSubject; to != "" && !strings.HasPrefix(to, nats.InboxPrefix) {
-		return consumerRefusal(server.NewJSConsumerInvalidDeliverSubjectError())
+		r.refuse(m, server.NewJSConsumerInvalidDeliverSubjectError())
+		return
 	}
+	limitConsumer(&req.Config)
 	body, err := json.Marshal(&req)
 	if err != nil {
-		return consumerRefusal(server.NewJSInvalidJSONError(err))
+		r.refuse(m, server.NewJSInvalidJSONError(err))
+		return
 	}
-	subject := consumerAPI + strings.TrimPrefix(m.Subject, consumerGate)
-	answer, err := gateway.Request(subject, body, consumerTimeout)
-	if err != nil {
-		return consumerRefusal(server.NewJSClusterNotAvailError())
-	}
-	return answer.Data
+	r.ask(m, body)
 }
 
-func consumerRefusal(why *server.ApiError) []byte {
+// limitConsumer holds c to the bounds above, and has it count among its stream's.
+func limitConsumer(c *server.ConsumerConfig) {
+	c.Direct, c.Sourcing = false, false
+	idle := maxEphemeralIdle
+	if c.Durable != "" {
+		idle = maxDurableIdle
+		if c.InactiveThreshold == 0 {
+			c.InactiveThreshold = idle
+		}
+	}
+	c.InactiveThreshold = min(c.InactiveThreshold, idle)
+	c.MaxWaiting = min(c.MaxWaiting, maxWaiting)
+	if c.AckPolicy != server.AckNone && (c.MaxAckPending < 0 || c.MaxAckPending > maxUnacked) {
+		c.MaxAckPending = maxUnacked
+	}
+}
+
+// refuse tells a client why its consumer is not created.
+func (r *relay) refuse(m *nats.Msg, why *server.ApiError) {
 	answer, err := json.Marshal(server.JSApiConsumerCreateResponse{
 		ApiResponse: server.ApiResponse{Type: server.JSApiConsumerCreateResponseType, Error: why},
 	})
-	if err != nil {
-		return nil
+	if err == nil {
+		r.respond(m, answer)
 	}
-	return answer
 }

@@ -15,11 +15,22 @@ import (
 
 // Bounds of the embedded server. Its subscribers are few and trusted to run on
 // this machine, or are users with a password; still none may take all of it.
+//
+// Memory: what clients do not read is maxClients × maxPending, 320 MiB at the very
+// most. Time: a message is handed to maxClients × maxSubscriptions at the very most,
+// some 4,000. Above three quarters of maxPending a connection loses what other
+// clients and devices publish; nobody waits for it. The last quarter is larger
+// than nats-server's max_payload, 1 MiB, so that no client can have the gateway's own
+// connections cut off by flooding them.
 const (
-	maxConnections   = 1024
-	maxSubscriptions = 1000     // a connection
-	maxPending       = 16 << 20 // bytes a connection; a slower reader is cut off
-	maxMemoryStore   = 64 << 20 // bytes; no stream of ours lives in memory
+	maxClients       = 64
+	maxConnections   = maxClients + 32 // the gateway's own, and such as did not say who they are yet
+	maxSubscriptions = 64              // a connection; the relay has 46
+	maxPending       = 5 << 20         // bytes a connection; a slower reader of JetStream's is cut off
+	maxMemoryStore   = 64 << 20        // bytes; no stream of ours lives in memory
+
+	// writeDeadline is how long a client may take no byte.
+	writeDeadline = 2 * time.Second
 
 	startTimeout = 10 * time.Second
 )
@@ -87,6 +98,7 @@ func (e *embedded) makeOptions() (*server.Options, error) {
 		JetStreamMaxStore: e.cfg.Up.MaxBytes + reservedBytes, JetStreamMaxMemory: maxMemoryStore,
 		SyncAlways: e.cfg.Embedded.Sync == SyncAlways,
 		MaxConn:    maxConnections, MaxSubs: maxSubscriptions, MaxPending: maxPending,
+		WriteDeadline: writeDeadline, NoFastProducerStall: true,
 		DisableJetStreamBanner: true,
 	}
 	if err := o.ProcessConfigString(accounts()); err != nil {

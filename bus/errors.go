@@ -6,7 +6,7 @@ import "errors"
 // with == and a refusal allocates nothing.
 var (
 	// ErrFull says that the queue holds as much as Config.Limit or
-	// Config.LimitBytes allows.
+	// Config.LimitBytes allows; for an unpromised message, half as much.
 	ErrFull = errors.New("bus: too many messages wait for the store")
 	// ErrAway says that the store did not confirm the message within
 	// Config.Timeout, or cannot take any now: NATS is away, the disk is full, or
@@ -23,3 +23,6 @@ var (
 	// ErrClosed says that the Bus was closed.
 	ErrClosed = errors.New("bus: closed")
 )
+
+// errLargeRequest is the answer to a request that the gateway does not pass on.
+var errLargeRequest = errors.New("the request is over 16 KiB")

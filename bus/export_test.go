@@ -16,10 +16,17 @@ const (
 	StreamUp   = streamUp
 	StreamDead = streamDead
 	MaxEvents  = maxEvents
+
+	MaxConsumers     = maxConsumers
+	MaxClients       = maxClients
+	MaxSubscriptions = maxSubscriptions
 )
 
 // BreakStore does what a failed write of the embedded server's does.
 func (b *Bus) BreakStore() { b.storeBroken() }
+
+// Stalls is how often a client of the embedded server was held up by another.
+func (b *Bus) Stalls() int64 { return b.server.current.Load().NumStalledClients() }
 
 // ReplyPrefix is where the up lane is answered.
 func (b *Bus) ReplyPrefix() string { return b.up.replies.prefix }

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -12,21 +13,26 @@ import (
 // JetStream to answer to, nor the subject that it asks a consumer to deliver to.
 // Either would let a subscriber write into weir.up through the server. So the
 // streams live in an account of the gateway alone, subscribers in another that
-// sees only what is imported there, and where no stream listens.
+// sees only what is imported there, where no stream listens, and where the
+// gateway hears what JetStream is asked. See relay.
 const (
 	gatewayAccount    = "WEIR"
 	subscriberAccount = "SUBSCRIBERS"
 )
 
-// consumerGate is where subscribers' requests to create consumers arrive: the
-// gateway passes on those that deliver to an inbox. See consumers.go.
-const consumerGate = "_WEIR.API.CONSUMER."
+// What subscribers ask of jetStreamAPI reaches the gateway under askedAPI, since the server
+// answers every account on the former itself, here that there is no JetStream. To
+// ask there directly is the same, and as permitted: NATS looks at where a message
+// went.
+const (
+	jetStreamAPI = "$JS.API."
+	askedAPI     = "_WEIR.API."
+)
 
-const consumerAPI = "$JS.API.CONSUMER."
-
-// maxConsumers bounds the consumers of the gateway's account, subscribers' and
-// its own together; each costs the server memory and files.
-const maxConsumers = 1000
+// maxConsumers bounds the consumers of each stream; each costs the server
+// memory and files. A key-value bucket is a stream of its own, so that what
+// subscribers create takes nothing from the gateway.
+const maxConsumers = 128
 
 // readable are the streams that a subscriber may read.
 var readable = [...]string{streamUp, streamEvents, streamDead}
@@ -35,43 +41,46 @@ var readable = [...]string{streamUp, streamEvents, streamDead}
 // consumers deliver; the gateway's own inboxes lie elsewhere.
 var liveSubjects = [...]string{"weir.up.>", "weir.events.>", "weir.dead.>", "_INBOX.>"}
 
-// streamAPI is what a subscriber may ask JetStream of a readable stream %s, as
-// it is.
+// streamAPI is what a subscriber may ask JetStream of a readable stream %s, for
+// one answer each.
 var streamAPI = [...]string{
 	"$JS.API.STREAM.INFO.%s", "$JS.API.STREAM.MSG.GET.%s",
-	"$JS.API.DIRECT.GET.%s", "$JS.API.DIRECT.GET.%s.>",
 	"$JS.API.CONSUMER.INFO.%s.*", "$JS.API.CONSUMER.LIST.%s", "$JS.API.CONSUMER.NAMES.%s",
-	"$JS.API.CONSUMER.DELETE.%s.*", "$JS.API.CONSUMER.MSG.NEXT.%s.*",
+	"$JS.API.CONSUMER.DELETE.%s.*",
+}
+
+// deliveryAPI is what a readable stream %s answers itself, with any number of
+// messages, or none.
+var deliveryAPI = [...]string{
+	"$JS.API.DIRECT.GET.%s", "$JS.API.DIRECT.GET.%s.>", "$JS.API.CONSUMER.MSG.NEXT.%s.*",
 	"$JS.ACK.%s.>", "$JS.FC.%s.>",
 }
 
-// createAPI is what a subscriber may ask JetStream through the gateway, after
-// consumerAPI or consumerGate.
-var createAPI = [...]string{"CREATE.%s", "CREATE.%s.>", "DURABLE.CREATE.%s.*"}
+// createAPI is what creates consumers.
+var createAPI = [...]string{
+	"$JS.API.CONSUMER.CREATE.%s", "$JS.API.CONSUMER.CREATE.%s.>", "$JS.API.CONSUMER.DURABLE.CREATE.%s.*",
+}
 
 // accountAPI is what a subscriber may ask of JetStream as a whole.
 var accountAPI = [...]string{"$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST"}
 
-// asIs lists the services that subscribers import under their own names.
-func asIs() []string {
-	all := accountAPI[:]
+// ofStreams is the subjects of apis, for every readable stream.
+func ofStreams(apis []string) []string {
+	var all []string
 	for _, stream := range readable {
-		for _, api := range streamAPI {
+		for _, api := range apis {
 			all = append(all, fmt.Sprintf(api, stream))
 		}
 	}
 	return all
 }
 
-// gated lists the services that subscribers reach through consumerGate.
-func gated() []string {
-	var all []string
-	for _, stream := range readable {
-		for _, api := range createAPI {
-			all = append(all, fmt.Sprintf(api, stream))
-		}
+// asked is where the gateway hears what is published to subject.
+func asked(subject string) string {
+	if api, ok := strings.CutPrefix(subject, jetStreamAPI); ok {
+		return askedAPI + api
 	}
-	return all
+	return subject
 }
 
 // accounts is the two accounts in nats-server's configuration language.
@@ -81,27 +90,20 @@ func accounts() string {
 		fmt.Fprintf(&exports, "{stream: %q, accounts: [%s]}\n", s, subscriberAccount)
 		fmt.Fprintf(&imports, "{stream: {account: %s, subject: %q}}\n", gatewayAccount, s)
 	}
-	service := func(subject, as string) {
-		fmt.Fprintf(&exports, "{service: %q, response: stream, accounts: [%s]}\n", subject, subscriberAccount)
-		fmt.Fprintf(&imports, "{service: {account: %s, subject: %q}, to: %q}\n", gatewayAccount, subject, as)
-	}
-	for _, s := range asIs() {
-		service(s, s)
-	}
-	for _, s := range gated() {
-		service(consumerGate+s, consumerAPI+s)
-	}
-	return fmt.Sprintf("accounts {\n%s {jetstream: {max_consumers: %d}\nexports: [%s]}\n%s {imports: [%s]}\n}\n",
-		gatewayAccount, maxConsumers, exports.String(), subscriberAccount, imports.String())
+	return fmt.Sprintf("accounts {\n%s {jetstream: {max_consumers: %d}\nexports: [%s]}\n"+
+		"%s {limits: {max_connections: %d}\nmappings: {%q: %q}\nimports: [%s]}\n}\n",
+		gatewayAccount, maxConsumers, exports.String(),
+		subscriberAccount, maxClients+1,
+		jetStreamAPI+">", askedAPI+">", imports.String())
 }
 
 // subscriberPermissions is what every client but the gateway may do. It repeats
 // what the accounts enforce, so that a client is told what it may not. A
 // service answers to _INBOX.>, where every client library asks to be answered.
 func subscriberPermissions() *server.Permissions {
-	publish := append(asIs(), "weir.down.>", "weir.call.>", "_INBOX.>")
-	for _, s := range gated() {
-		publish = append(publish, consumerAPI+s)
+	publish := []string{"weir.down.>", "weir.call.>", "_INBOX.>"}
+	for _, s := range slices.Concat(accountAPI[:], ofStreams(streamAPI[:]), ofStreams(deliveryAPI[:]), ofStreams(createAPI[:])) {
+		publish = append(publish, asked(s))
 	}
 	return &server.Permissions{
 		Publish:   &server.SubjectPermission{Allow: publish},

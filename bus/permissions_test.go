@@ -96,7 +96,8 @@ func TestSubscriberPublishes(t *testing.T) {
 		{"$JS.API.CONSUMER.PAUSE.WEIR_UP.c", false},
 		{"$JS.API.ACCOUNT.PURGE.WEIR", false},
 		{"$SYS.REQ.SERVER.PING", false},
-		{"_WEIR.API.CONSUMER.CREATE.WEIR_UP.c", false},
+		{"_WEIR.API.CONSUMER.CREATE.KV_lists.c", false}, // where requests end up
+		{"_WEIR.API.STREAM.DELETE.WEIR_UP", false},
 		{"_WEIR.IN.x", false},
 		{"anything", false},
 	}

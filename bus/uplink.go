@@ -90,11 +90,14 @@ func newQueue(limit, limitBytes int) *queue {
 func (q *queue) push(m *message) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	size := m.memory()
+	size, limit, limitBytes := m.memory(), q.limit, q.limitBytes
+	if m.record.Unpromised {
+		limit, limitBytes = limit/2, limitBytes/2
+	}
 	switch {
 	case q.closed:
 		return ErrClosed
-	case len(q.list) >= q.limit, q.bytes+size > q.limitBytes:
+	case len(q.list) >= limit, q.bytes+size > limitBytes:
 		return ErrFull
 	}
 	q.list = append(q.list, m)

@@ -263,3 +263,28 @@ func TestShutdownWaitsForNobody(t *testing.T) {
 	require.NoError(t, s.Shutdown(ctx))
 	require.NoError(t, <-ended)
 }
+
+// TestAHostShutsOutNobodyElse: half requests of one host leave room for others.
+func TestAHostShutsOutNobodyElse(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Skip("this system has one loopback address only")
+	}
+	require.NoError(t, other.Close())
+	s := serve(t, control.Config{})
+	for range 300 {
+		c, err := net.Dial("tcp", s.Addr().String())
+		require.NoError(t, err)
+		defer func() { _ = c.Close() }()
+		_, _ = io.WriteString(c, "GET /healthz HT") // it may be closed by now
+	}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	c, err := dialer.DialContext(t.Context(), "tcp", s.Addr().String()) // accepted after them
+	require.NoError(t, err)
+	defer func() { _ = c.Close() }()
+	_, err = io.WriteString(c, "GET /healthz HTTP/1.0\r\n\r\n")
+	require.NoError(t, err)
+	got, err := io.ReadAll(c)
+	require.NoError(t, err)
+	require.Contains(t, string(got), "200 OK")
+}

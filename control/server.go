@@ -14,13 +14,18 @@ import (
 	"github.com/weirgate/weir/transports/listen"
 )
 
-// The bounds of a connection: a scrape is small and its client near.
+// The bounds of a connection: a scrape is small and its client near. They are
+// short, and one host has no more than a quarter of the connections, so that
+// nobody shuts out who asks for health; a scraper that finds its connection
+// closed opens another.
 const (
-	readTimeout    = 10 * time.Second
-	writeTimeout   = 30 * time.Second
-	idleTimeout    = 2 * time.Minute
+	headerTimeout  = 2 * time.Second
+	readTimeout    = 5 * time.Second
+	writeTimeout   = 15 * time.Second // over readyTimeout
+	idleTimeout    = 10 * time.Second
 	maxHeaderBytes = 16 << 10
 	maxConns       = 256
+	maxPerHost     = 64
 	readyTimeout   = 5 * time.Second
 )
 
@@ -78,7 +83,7 @@ func New(cfg *Config) *Server {
 	only1.SetHTTP1(true)
 	s.http = http.Server{
 		Handler: mux, Protocols: only1, MaxHeaderBytes: maxHeaderBytes,
-		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: log.New(complaints{s.cfg.Log}, "", 0),
 	}
@@ -90,7 +95,7 @@ func (s *Server) Listen(ctx context.Context) error {
 	ln := s.cfg.Listener
 	if ln == nil {
 		l, err := listen.TCP(ctx, &listen.Config{
-			Address: s.cfg.Address, MaxConns: maxConns, MaxPerHost: maxConns,
+			Address: s.cfg.Address, MaxConns: maxConns, MaxPerHost: maxPerHost,
 		})
 		if err != nil {
 			return err

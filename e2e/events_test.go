@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -148,7 +149,8 @@ quota:
 	require.Equal(t, "denied", byHost["127.0.0.8"].Verdict)
 	require.Equal(t, 3, byHost["127.0.0.8"].Refused)
 
-	require.Regexp(t, `(?m)^time=\S+ level=INFO msg=offenders .*requests=\d.*127\.0\.0\.1`, g.log.String())
+	line := regexp.MustCompile(`(?m)^time=\S+ level=INFO msg=offenders .*requests=\d.*127\.0\.0\.1`)
+	require.Eventually(t, func() bool { return line.MatchString(g.log.String()) }, patience, 10*time.Millisecond)
 	require.NotEmpty(t, kept(t, g.connect(t), "WEIR_EVENTS"))
 }
 

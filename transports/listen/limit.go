@@ -13,3 +13,18 @@ const minDefaultConns = 16
 func DefaultMaxConns(files uint64) int {
 	return int(min(max(files/3, minDefaultConns), MaxDefaultConns))
 }
+
+// siteConns is what one address may need that stands for a whole site behind a
+// NAT, or for a load test: 10,000 connections and a few to spare.
+const siteConns = 10240
+
+// DefaultMaxPerHost is the bound on one host's connections where conns are all
+// that a listener may have: a quarter, so that it takes four to hold them all;
+// siteConns where that is more and no more than half, so that a large site fits
+// and two leave room for others. At least 1.
+func DefaultMaxPerHost(conns int) int {
+	if quarter := conns / 4; quarter >= siteConns || conns/2 < siteConns {
+		return max(1, quarter)
+	}
+	return siteConns
+}

@@ -39,9 +39,9 @@ type Config struct {
 	// MaxConns bounds the open connections; one more is accepted and closed at
 	// once. 0 or less: DefaultMaxConns of the process's limit on open files.
 	MaxConns int
-	// MaxPerHost bounds those of one IPv4 address or IPv6 /64. 0 or less: half
-	// of MaxConns, at least 1. A trusted proxy speaking for itself is not held
-	// to it.
+	// MaxPerHost bounds those of one IPv4 address or IPv6 /64. 0 or less:
+	// DefaultMaxPerHost of MaxConns. A trusted proxy speaking for itself is not
+	// held to it.
 	MaxPerHost int
 	// HeaderTimeout bounds the wait for a PROXY header. 0 or less:
 	// DefaultHeaderTimeout.
@@ -94,7 +94,7 @@ func New(ln net.Listener, cfg *Config) *Listener {
 		l.cfg.MaxConns = DefaultMaxConns(openFiles())
 	}
 	if l.cfg.MaxPerHost <= 0 {
-		l.cfg.MaxPerHost = max(1, l.cfg.MaxConns/2)
+		l.cfg.MaxPerHost = DefaultMaxPerHost(l.cfg.MaxConns)
 	}
 	if l.cfg.HeaderTimeout <= 0 {
 		l.cfg.HeaderTimeout = DefaultHeaderTimeout

@@ -218,7 +218,7 @@ func TestBounds(t *testing.T) {
 		require.Equal(t, listen.Stats{Open: 1, Accepted: 3, OverTotal: 1}, l.Stats())
 	})
 	t.Run("of one host", func(t *testing.T) {
-		l := open(t, listen.Config{MaxConns: 4})
+		l := open(t, listen.Config{MaxConns: 8})
 		dial(t, l)
 		_, server := dial(t, l)
 		over := dialOnly(t, l)
@@ -340,4 +340,34 @@ func TestDefaultMaxConns(t *testing.T) {
 	require.Equal(t, 16, listen.DefaultMaxConns(0))
 	require.Equal(t, 341, listen.DefaultMaxConns(1024))
 	require.Equal(t, listen.MaxDefaultConns, listen.DefaultMaxConns(1<<63))
+}
+
+func TestDefaultMaxPerHost(t *testing.T) {
+	for conns, want := range map[int]int{
+		1: 1, 3: 1, 16: 4, 341: 85, 20479: 5119, // a quarter
+		20480: 10240, 21845: 10240, 40959: 10240, // a site of 10,000, and half is left
+		40964: 10241, listen.MaxDefaultConns: 16384,
+	} {
+		require.Equal(t, want, listen.DefaultMaxPerHost(conns), conns)
+	}
+}
+
+// TestTwoHostsLeaveRoom: what two sources can hold is not all there is.
+func TestTwoHostsLeaveRoom(t *testing.T) {
+	const conns = 16
+	l := open(t, listen.Config{MaxConns: conns, ProxyProtocol: listen.ProxyOn, TrustedProxies: trusted(t, "127.0.0.1")})
+	send := func(src string) error {
+		client, server := dial(t, l)
+		_, err := client.Write(header(t, 2, src))
+		require.NoError(t, err)
+		if _, err = server.Write([]byte("x")); err != nil {
+			_ = server.Close()
+		}
+		return err
+	}
+	for range conns {
+		_, _ = send("203.0.113.1:1"), send("203.0.113.2:1")
+	}
+	require.Equal(t, 8, l.Stats().Open)
+	require.NoError(t, send("203.0.113.3:1"))
 }

@@ -1,10 +1,12 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -282,4 +284,31 @@ func TestReadyBlock(t *testing.T) {
 		require.Contains(t, block, part)
 	}
 	require.NotContains(t, block, ":0\n")
+}
+
+// TestLongWindowsSurviveARestart: what a host was admitted in an hour's window
+// counts on after a stop; a torn file begins without, and says so.
+func TestLongWindowsSurviveARestart(t *testing.T) {
+	loaded := load(t, `quota: {host: {enabled: true, limit: 3, whitelist: "", intervalMs: 3600000, ttlMs: 3600000}}`)
+	run := func() (statuses []int, log string) {
+		var lines bytes.Buffer
+		a, err := app.New(&app.Options{Config: loaded, Log: slog.New(slog.NewTextHandler(&lines, nil))})
+		require.NoError(t, err)
+		require.NoError(t, a.Start(t.Context()))
+		statuses = []int{post(t, a), post(t, a)}
+		require.NoError(t, a.Stop(t.Context()))
+		return statuses, lines.String()
+	}
+	statuses, _ := run()
+	require.Equal(t, []int{200, 200}, statuses)
+	statuses, _ = run()
+	require.Equal(t, []int{200, 509}, statuses)
+
+	file := filepath.Join(loaded.Config.NATS.Embedded.Dir, "counters")
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, whole[:len(whole)-1], 0o600))
+	statuses, log := run()
+	require.Equal(t, []int{200, 200}, statuses)
+	require.Contains(t, log, "counters of the last run are not taken up")
 }

@@ -37,7 +37,7 @@ func TestUnwind(t *testing.T) {
 		})
 		begin := time.Now()
 		late, err := s.unwind(t.Context())
-		require.Equal(t, []string{"transports", "reports", "NATS"}, order)
+		require.Equal(t, []string{"transports", "reports", "counters", "NATS"}, order)
 		require.ErrorIs(t, err, errFlush)
 		require.NotErrorIs(t, err, context.DeadlineExceeded, "the bound is a stop's own, and no fault")
 		require.ErrorIs(t, late, context.DeadlineExceeded)
@@ -103,5 +103,5 @@ nats: {embedded: {listen: "127.0.0.1:0", dir: %q}}`, filepath.Join(t.TempDir(), 
 	}
 	require.NoError(t, a.Stop(t.Context()))
 	require.Less(t, sum, 10*time.Second)
-	require.Equal(t, []string{"readiness", "transports", "reports", "NATS", "control", "goroutines"}, order)
+	require.Equal(t, []string{"readiness", "transports", "reports", "counters", "NATS", "control", "goroutines"}, order)
 }

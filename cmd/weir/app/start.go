@@ -26,6 +26,7 @@ func (a *App) startLists(ctx context.Context) error {
 	for _, w := range a.lists.Resolve(bounded) {
 		a.log.Warn(w.String())
 	}
+	a.run(a.clock.Run)
 	a.run(a.lists.Run)
 	a.run(a.hosts.Run)
 	a.run(a.policies.Run)

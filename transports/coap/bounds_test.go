@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -203,7 +204,7 @@ func TestOneSlowPeerStallsNobody(t *testing.T) {
 	}).serve()
 	slow, fast := w.peer(), w.peerFrom("127.0.0.2")
 	for mid := range int32(100) {
-		slow.send(encode(t, message.Message{Type: con, Code: codes.GET, MessageID: mid, Options: path([]string{"api", "v1", "tok", "attributes"})}))
+		slow.send(encode(t, message.Message{Type: con, Code: codes.GET, MessageID: mid, Options: path([]string{"api", "v1", strconv.Itoa(int(mid)), "attributes"})}))
 	}
 	w.eventually(func(s coap.Stats) bool { return s.Pending == 100 })
 	for mid := range int32(100) {

@@ -27,9 +27,10 @@ func (s *Server) Handler() func(ctx context.Context, from netip.AddrPort, packet
 	}
 }
 
-// MaxDatagram, MaxQuestions and MaxRepeats are bounds that tests go up to.
+// MaxDatagram, MaxQuestions, MaxAsking and MaxRepeats are bounds that tests go up to.
 const (
 	MaxRepeats   = maxRepeats
 	MaxDatagram  = maxDatagram
 	MaxQuestions = maxQuestions
+	MaxAsking    = maxAsking
 )

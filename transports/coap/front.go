@@ -209,6 +209,7 @@ func (f *front) submit(d *datagram, e *exchange, host transports.Host, device *d
 	}
 	f.message = transports.Message{
 		Transport: transports.CoAP, Kind: f.req.messageKind(), Host: host, Device: device, Payload: f.req.payload,
+		Unpromised: e.kind == message.NonConfirmable,
 	}
 	refused := f.s.cfg.Gate.Submit(&f.message, f.s, tag)
 	if refused.Refused() {

@@ -36,7 +36,7 @@ func bare(t testing.TB) (handle func(context.Context, netip.AddrPort, ...[]byte)
 		Address: "127.0.0.1:0",
 		Gate: transports.NewGate(&transports.GateConfig{
 			Lists: free, Quota: free, Store: nullStore{}, Now: func() time.Time { return now },
-			Directory:     &directory{devices.Device{Account: "a", Name: "d"}},
+			Directory:     &directory{device: devices.Device{Account: "a", Name: "d"}},
 			Caller:        caller(func(context.Context, string, []byte) ([]byte, error) { return []byte(`{}`), nil }),
 			DeniedProfile: func() quota.Profile { return quota.Standard },
 			Classify:      func(error) transports.RefusalKind { return transports.StoreAway },

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"hash/maphash"
+	"sync"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
@@ -22,22 +23,57 @@ const (
 	maxSZX     = 6 // of blocks of maxContent
 )
 
-// ask puts a device's question, in a goroutine of at most maxQuestions.
+// Bounds of questions under way, a goroutine each; more are answered 5.03.
+const (
+	maxQuestions = 256
+	// maxAsking is how many of them are of one device, whatever addresses it asks
+	// from, so that a service that is silent to some leaves room for others.
+	maxAsking = 4
+)
+
+// asking is who asks how much. The zero asking needs by.
+type asking struct {
+	mu  sync.Mutex
+	all int
+	by  map[*devices.Device]int // bounded by maxQuestions; none is 0
+}
+
+// enter takes a place for a question of d; false if there is none.
+func (a *asking) enter(d *devices.Device) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.all >= maxQuestions || a.by[d] >= maxAsking {
+		return false
+	}
+	a.all++
+	a.by[d]++
+	return true
+}
+
+// leave gives it back.
+func (a *asking) leave(d *devices.Device) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all--
+	if a.by[d]--; a.by[d] == 0 {
+		delete(a.by, d)
+	}
+}
+
+// ask puts a device's question, in a goroutine of its own.
 func (f *front) ask(ctx context.Context, d *datagram, e *exchange, device *devices.Device) {
 	question, wanted := f.req.question(), f.req.block2
-	select {
-	case f.s.questions <- struct{}{}:
-	default:
+	if !f.s.asking.enter(device) {
 		f.busy(d, e.hash, device)
 		return
 	}
 	tag, ok := f.begin(d, e, device)
 	if !ok {
-		<-f.s.questions
+		f.s.asking.leave(device)
 		return
 	}
 	f.s.work.Go(func() {
-		defer func() { <-f.s.questions }()
+		defer f.s.asking.leave(device)
 		defer f.s.contain(&tag)
 		f.s.call(ctx, tag, device, question, wanted)
 	})

@@ -3,7 +3,9 @@ package coap_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/plgd-dev/go-coap/v3/message"
@@ -15,9 +17,14 @@ import (
 
 // get is a GET of attributes.
 func get(t *testing.T, mid int32, more ...message.Option) []byte {
+	return getAs(t, "tok", mid, more...)
+}
+
+// getAs is a GET of the attributes of the device with that access token.
+func getAs(t *testing.T, access string, mid int32, more ...message.Option) []byte {
 	return encode(t, message.Message{
 		Type: con, Code: codes.GET, MessageID: mid, Token: []byte("q"),
-		Options: path([]string{"api", "v1", "tok", "attributes"}, more...),
+		Options: path([]string{"api", "v1", access, "attributes"}, more...),
 	})
 }
 
@@ -105,13 +112,58 @@ func TestQuestionsAreBounded(t *testing.T) {
 	}).serve()
 	t.Cleanup(func() { close(hold) })
 	p := w.peer()
-	for mid := range int32(coap.MaxQuestions) {
-		p.send(get(t, mid))
+	for i := range int32(coap.MaxQuestions) {
+		p.send(getAs(t, strconv.Itoa(int(i/coap.MaxAsking)), i))
 	}
 	w.eventually(func(s coap.Stats) bool { return s.Pending == coap.MaxQuestions })
 	p.send(get(t, 5000))
 	m := p.answer()
 	require.Equal(t, []any{codes.ServiceUnavailable, int32(5000)}, []any{m.Code, m.MessageID})
-	p.send(get(t, 3))
+	p.send(getAs(t, "0", 3))
 	w.eventually(func(s coap.Stats) bool { return s.Repeats == 1 })
+}
+
+// One device, from however many addresses, leaves room for the others.
+func TestQuestionsOfADeviceAreBounded(t *testing.T) {
+	hold, asked := make(chan struct{}), make(chan struct{}, 2*coap.MaxAsking)
+	w := newWorld(t, func(w *world, _ *coap.Config) {
+		w.ask = func(context.Context, string, []byte) ([]byte, error) {
+			asked <- struct{}{}
+			<-hold
+			return []byte(`{}`), nil
+		}
+	}).serve()
+	letGo := sync.OnceFunc(func() { close(hold) })
+	t.Cleanup(letGo)
+	peers := make([]*peer, coap.MaxAsking)
+	for i := range peers {
+		peers[i] = w.peer()
+		peers[i].send(getAs(t, "0", int32(i)))
+		<-asked
+	}
+	late := w.peer()
+	late.send(getAs(t, "0", 100))
+	require.Equal(t, codes.ServiceUnavailable, late.answer().Code)
+	late.send(getAs(t, "1", 101))
+	<-asked
+	letGo()
+	require.Equal(t, codes.Content, late.answer().Code)
+	for _, p := range peers {
+		require.Equal(t, codes.Content, p.answer().Code)
+	}
+	w.eventually(func(s coap.Stats) bool { return s.Pending == 0 })
+	late.send(getAs(t, "0", 102))
+	require.Equal(t, codes.Content, late.answer().Code, "the places are given back")
+}
+
+func TestAMessageSaysWhetherItIsPromised(t *testing.T) {
+	w := newWorld(t, nil).serve()
+	p := w.peer()
+	for mid, kind := range []message.Type{con, non} {
+		p.send(post(t, kind, int32(mid), "ab", `{}`))
+		require.Equal(t, codes.Created, p.answer().Code)
+	}
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	require.Equal(t, []bool{false, true}, w.store.loose)
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/weirgate/weir/devices"
 )
 
 // Server is the front-end: New, Listen, Serve, Shutdown, each once and in this
@@ -20,10 +22,9 @@ type Server struct {
 	seen   *dedup
 	counts counters
 	mid    atomic.Uint32 // the last message id of ours
-	// questions holds a token for each question that is being asked.
-	questions chan struct{}
-	work      sync.WaitGroup // the timer and the questions
-	alarm     alarm
+	asking asking
+	work   sync.WaitGroup // the timer and the questions
+	alarm  alarm
 
 	outMu sync.Mutex // guards out
 	out   *sender    // answers to what was not answered at once; nil before Listen
@@ -35,17 +36,13 @@ type Server struct {
 	closing bool
 }
 
-// maxQuestions is how many questions may await their service at once, a
-// goroutine each; more are answered 5.03.
-const maxQuestions = 256
-
 // New makes a Server of a Config, of which it keeps a copy.
 func New(cfg *Config) *Server {
 	c := cfg.withDefaults()
 	now := c.Now()
 	s := &Server{
 		cfg: c, pool: newPool(c.MaxPending, now), seen: newDedup(now),
-		questions: make(chan struct{}, maxQuestions), read: make(chan struct{}),
+		asking: asking{by: make(map[*devices.Device]int)}, read: make(chan struct{}),
 	}
 	s.mid.Store(rand.Uint32())
 	return s

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -108,8 +109,12 @@ func (h *hosts) spent() (verified, unverified uint32) {
 	return verified, unverified
 }
 
-// directory knows one device, by the token "tok", and panics over "boom".
-type directory struct{ device devices.Device }
+// directory knows one device by the token "tok", a fleet by their numbers, and
+// panics over "boom".
+type directory struct {
+	device devices.Device
+	fleet  [coap.MaxQuestions]devices.Device
+}
 
 func (d *directory) ByToken(token string) (*devices.Device, error) {
 	switch token {
@@ -117,6 +122,9 @@ func (d *directory) ByToken(token string) (*devices.Device, error) {
 		return &d.device, nil
 	case "boom":
 		panic("no token " + token)
+	}
+	if n, err := strconv.Atoi(token); err == nil {
+		return &d.fleet[n], nil
 	}
 	return nil, devices.ErrUnknown
 }
@@ -129,6 +137,7 @@ type store struct {
 	panics string // a body over which Submit panics
 	bodies []string
 	kinds  []transports.Kind
+	loose  []bool // Unpromised
 	open   []func(error)
 }
 
@@ -143,6 +152,7 @@ func (s *store) Submit(m *transports.Message, c transports.Completer, tag uint64
 	}
 	s.bodies = append(s.bodies, string(m.Payload))
 	s.kinds = append(s.kinds, m.Kind)
+	s.loose = append(s.loose, m.Unpromised)
 	if !s.manual {
 		c.Complete(tag, nil)
 		return nil
@@ -212,7 +222,7 @@ func newWorld(t *testing.T, change func(*world, *coap.Config)) *world {
 	}
 	cfg.Gate = transports.NewGate(&transports.GateConfig{
 		Lists: w.hosts, Quota: w.hosts, Policies: w.limit, Store: w.store, Now: w.clock.Now,
-		Directory:     &directory{devices.Device{Account: "a", Name: "d"}},
+		Directory:     &directory{device: devices.Device{Account: "a", Name: "d"}},
 		Caller:        caller(func(ctx context.Context, n string, q []byte) ([]byte, error) { return w.ask(ctx, n, q) }),
 		DeniedProfile: func() quota.Profile { return quota.ThingsBoard },
 		Classify:      func(error) transports.RefusalKind { return transports.StoreAway },

@@ -18,6 +18,9 @@ func (s *Server) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	c.said = false
 	c.req = request{host: c.hostOf(r)}
 	c.charge.Reset()
+	if c.ambiguous(r) {
+		w.Header()["Connection"] = []string{"close"}
+	}
 	defer s.recover(c, w, r)
 	a := s.cfg.Gate.Admit(transports.HTTP, c.req.host)
 	c.req.decision = a.Decision
@@ -45,6 +48,16 @@ func (s *Server) recover(c *conn, w nethttp.ResponseWriter, r *nethttp.Request) 
 		panic(nethttp.ErrAbortHandler)
 	}
 	s.refuse(w, r, &transports.Refusal{Kind: transports.Internal})
+}
+
+// ambiguous tells whether somebody on r's way may have seen its end elsewhere,
+// so that what follows on the connection may be smuggled (RFC 9112 6.1, 11.2).
+// A chunked request may have had a Content-Length too, and one of HTTP/1.0 a
+// Transfer-Encoding: net/http removes what it does not go by. Devices rarely
+// chunk; an HTTP/1.0 client that is no proxy has nobody but itself to deceive.
+// To be called after hostOf.
+func (c *conn) ambiguous(r *nethttp.Request) bool {
+	return r.ContentLength < 0 || c.forwards && !r.ProtoAtLeast(1, 1)
 }
 
 // hostOf is whom r is counted for: the connection's peer, or the client that a

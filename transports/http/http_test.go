@@ -26,7 +26,8 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 func TestMessagesUp(t *testing.T) {
 	w := &world{}
-	c := connect(t, serve(t, w, nil))
+	s := serve(t, w, nil)
+	c := connect(t, s)
 	for _, tt := range []struct{ name, request, stored string }{
 		{"telemetry", post("/api/v1/pump/telemetry", `{"t":1}`), `telemetry pump 127.0.0.1 {"t":1}`},
 		{"a batch", post("/api/v1/pump/telemetry", `[{"t":1},{"t":2}]`), `telemetry pump 127.0.0.1 [{"t":1},{"t":2}]`},
@@ -45,7 +46,11 @@ func TestMessagesUp(t *testing.T) {
 			require.Empty(t, got.body)
 			require.Equal(t, []string{tt.stored}, w.stored)
 			require.NotContains(t, got.head, "RateLimit", "no policy applies")
+			require.Equal(t, tt.name == "chunked", got.Close)
 		})
+		if tt.name == "chunked" {
+			c = connect(t, s)
+		}
 	}
 	got := c.do("POST /api/v1/pump/telemetry HTTP/1.1\r\nHost: w\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
 	require.Equal(t, 100, got.StatusCode)

@@ -1,7 +1,6 @@
 package http
 
 import (
-	"encoding/json"
 	nethttp "net/http"
 	"net/url"
 	"time"
@@ -67,50 +66,16 @@ func (s *Server) device(g *gin.Context) (*devices.Device, transports.Refusal) {
 			return nil, transports.Refusal{Kind: transports.BadCredentials}
 		}
 	}
+	if token == "." || token == ".." {
+		// Intermediaries remove such segments (RFC 3986 5.2.4): a path that
+		// still has them means something else on each way here.
+		return nil, transports.Refusal{Kind: transports.UnknownPath}
+	}
 	dev, refusal := s.cfg.Gate.Identify(token)
 	if dev == nil && !refusal.Refused() { // an empty token
 		refusal.Kind = transports.BadCredentials
 	}
 	return dev, refusal
-}
-
-// question is what a service on NATS is asked.
-type question struct {
-	ClientKeys string `json:"clientKeys,omitempty"`
-	SharedKeys string `json:"sharedKeys,omitempty"`
-}
-
-// askAttributes asks a service for the device's attributes and hands on its
-// answer as it is.
-func (s *Server) askAttributes(g *gin.Context) {
-	dev, refusal := s.device(g)
-	if refusal.Refused() {
-		s.refuse(g.Writer, g.Request, &refusal)
-		return
-	}
-	if refusal = s.charge(g, &transports.Ask{
-		Device: dev, Class: quota.Reads, Topic: transports.AttributesRequest,
-	}); refusal.Refused() {
-		s.refuse(g.Writer, g.Request, &refusal)
-		return
-	}
-	q, err := json.Marshal(question{g.Query("clientKeys"), g.Query("sharedKeys")})
-	if err != nil { // two strings always marshal
-		s.refuse(g.Writer, g.Request, &transports.Refusal{Kind: transports.Internal, Err: err})
-		return
-	}
-	answer, refusal := s.cfg.Gate.Call(g.Request.Context(), dev, transports.Attributes.String(), q)
-	if refusal.Refused() && s.gaveUp() {
-		refusal = transports.Refusal{Kind: transports.ShuttingDown}
-	}
-	if refusal.Refused() {
-		s.refuse(g.Writer, g.Request, &refusal)
-		return
-	}
-	connOf(g.Request).said = true
-	g.Writer.Header()["Content-Type"] = []string{transports.JSON}
-	g.Writer.WriteHeader(nethttp.StatusOK)
-	_, _ = g.Writer.Write(answer) // the client is gone: nothing is left to say
 }
 
 // allMethods is what `OPTIONS *` is told.

@@ -48,8 +48,9 @@ type world struct {
 	callErr  error
 	answer   []byte
 	panics   bool
-	forget   bool // store nothing
-	silent   bool // no service answers a question
+	forget   bool          // store nothing
+	silent   bool          // no service answers a question
+	slow     chan struct{} // questions are answered once it is closed, unless nil
 	denied   quota.Profile
 	limits   transports.Policies // after identity
 
@@ -122,8 +123,14 @@ func (w *world) Bury(*transports.Message, string, transports.Completer, uint64) 
 
 func (w *world) Call(ctx context.Context, d *devices.Device, name string, q []byte) ([]byte, error) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.asked = append(w.asked, d.Name+" "+name+" "+string(q))
+	w.mu.Unlock()
+	if w.slow != nil {
+		select {
+		case <-w.slow:
+		case <-ctx.Done():
+		}
+	}
 	if w.silent {
 		<-ctx.Done()
 		return nil, errTimeout

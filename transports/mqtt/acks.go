@@ -1,6 +1,10 @@
 package mqtt
 
-import "github.com/mochi-mqtt/server/v2/packets"
+import (
+	"math/bits"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+)
 
 // ack is one acknowledgement owed to a client: PUBACK or PUBREC.
 type ack struct {
@@ -36,8 +40,21 @@ func (q *acks) push(a ack) uint64 {
 	return tag
 }
 
-func (q *acks) grow() {
-	ring := make([]ack, max(8, 2*len(q.ring)))
+func (q *acks) grow() { q.resize(max(8, 2*len(q.ring))) }
+
+// trim makes the ring no longer than what is owed needs.
+func (q *acks) trim() {
+	switch {
+	case q.n == 0:
+		q.ring = nil
+	case 2*q.n <= len(q.ring):
+		q.resize(1 << bits.Len(uint(q.n-1)))
+	}
+}
+
+// resize makes the ring n long, a power of two that all that is owed fits.
+func (q *acks) resize(n int) {
+	ring := make([]ack, n)
 	for i := range q.n {
 		tag := q.head + uint64(i)
 		ring[tag&uint64(len(ring)-1)] = *q.slot(tag)

@@ -18,7 +18,11 @@ const (
 	DefaultMaxPacket = 64 << 10
 	// DefaultMaxClients is Config.MaxClients' default.
 	DefaultMaxClients = 100_000
-	// DefaultMaxSessions is Config.MaxSessions' default.
+	// DefaultMaxSessions is Config.MaxSessions' default. An offline session takes,
+	// at its worst, 4 KiB of QoS 2 identifiers (sparse), 1 KiB of subscriptions
+	// (maxSubscriptions of 16 bytes), 2.5 KiB of names (account and device fill a
+	// NATS subject, a client identifier three times maxClientID when escaped) and
+	// 0.5 KiB of tables: 8 KiB, all of them some 80 MiB.
 	DefaultMaxSessions = 10_000
 
 	// maxConnect bounds CONNECT, in bytes: a stranger's first packet is read
@@ -34,6 +38,12 @@ const (
 	receiveMaximum = 1024
 	// aliasMaximum bounds a client's topic aliases. Over it: DISCONNECT 0x94.
 	aliasMaximum = 16
+	// maxOfDevice bounds the offline sessions of one device, under however many
+	// client identifiers. Over it the oldest ends.
+	maxOfDevice = 8
+	// maxFilters bounds the filters of one SUBSCRIBE or UNSUBSCRIBE, which is
+	// charged as one request. Over it: DISCONNECT 0x97, or close.
+	maxFilters = maxSubscriptions
 	// maxSubscriptions bounds one client's subscriptions. Over it: SUBACK 0x87
 	// or 0x80.
 	maxSubscriptions = 64

@@ -26,6 +26,7 @@ type conn struct {
 	client  string // the client identifier, as the client knows it
 	name    string // the session's name, as mochi knows it
 	session *session
+	resumed bool // session is one that was kept
 	terms   terms
 	at      time.Time
 	greet   greeting // what CONNACK has to add

@@ -22,6 +22,7 @@ const (
 	keepAliveTimeout  = 0x8D
 	sessionTakenOver  = 0x8E
 	receiveExceeded   = 0x93
+	quotaExceeded     = 0x97
 	retainUnsupported = 0x9A
 )
 

@@ -124,6 +124,34 @@ func optionsWhole(body []byte, version byte) bool {
 	return at == len(body)
 }
 
+// crowded tells whether a SUBSCRIBE or UNSUBSCRIBE has more than maxFilters
+// filters, as far as its lengths make sense, without decoding it.
+func crowded(f frame, version byte) bool {
+	after := 0 // bytes that follow a filter
+	switch f.kind() {
+	case packets.Subscribe:
+		after = 1
+	case packets.Unsubscribe:
+	default:
+		return false
+	}
+	rest := tail(f.body, 2)
+	if version == 5 {
+		props, st := sizeOf(tail(f.body, 1)) // as if the byte before were a head
+		if st != sized {
+			return false
+		}
+		rest = tail(rest, props.total-1)
+	}
+	for n := 0; len(rest) >= 2; n++ {
+		if n == maxFilters {
+			return true
+		}
+		rest = tail(rest, 2+(int(rest[0])<<8|int(rest[1]))+after)
+	}
+	return false
+}
+
 // tail is b from i on, empty where b ends earlier.
 func tail(b []byte, i int) []byte {
 	if i > len(b) {

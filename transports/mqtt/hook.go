@@ -62,6 +62,7 @@ func (*hook) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets.Packet 
 	switch pk.FixedHeader.Type {
 	case packets.Connack:
 		c.announce(&pk.Properties)
+		pk.SessionPresent = c.resumed && pk.ReasonCode == 0
 	case packets.Suback:
 		for i, code := range pk.ReasonCodes {
 			if code == protocolError {
@@ -91,7 +92,13 @@ func (c *conn) announce(p *packets.Properties) {
 	p.SubIDAvailable, p.SubIDAvailableFlag = 1, true
 }
 
-func (*hook) OnSessionEstablish(cl *mochi.Client, _ packets.Packet) { connOf(cl).mochi = cl }
+// OnSessionEstablish is before CONNACK, and where mochi would look for a session
+// of its own.
+func (*hook) OnSessionEstablish(cl *mochi.Client, _ packets.Packet) {
+	c := connOf(cl)
+	c.mochi = cl
+	c.resume()
+}
 
 // OnSessionEstablished is after CONNACK.
 func (*hook) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {

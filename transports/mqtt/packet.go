@@ -26,6 +26,12 @@ func (c *conn) handle(f frame, r *transports.Refusal) error {
 // hand leaves a packet to mochi; a refused SUBSCRIBE is answered here, and what
 // else is refused and did not end the connection is handled as if it was not.
 func (c *conn) hand(f frame, r *transports.Refusal) error {
+	if crowded(f, c.terms.version) {
+		return c.end(ending{
+			code: quotaExceeded, why: "too many filters",
+			props: packets.Properties{ReasonString: "a packet may carry 64 topic filters"},
+		})
+	}
 	if !wellFormed(f, c.terms.version) {
 		return c.malformed()
 	}

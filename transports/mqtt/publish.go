@@ -150,17 +150,18 @@ func (c *conn) ifV5(code byte) byte {
 }
 
 func (c *conn) submit(kind transports.Kind, payload []byte, tag uint64) {
-	c.compose(kind, payload)
+	c.compose(kind, payload, tag)
 	r := c.srv.cfg.Gate.Submit(&c.msg, c, tag)
 	if r.Refused() {
 		c.decline(destination{route: upward, kind: kind}, payload, tag, &r)
 	}
 }
 
-// compose makes msg a message of this client.
-func (c *conn) compose(kind transports.Kind, payload []byte) {
+// compose makes msg a message of this client, with the tag it is owed under.
+func (c *conn) compose(kind transports.Kind, payload []byte, tag uint64) {
 	c.msg = transports.Message{
 		Transport: transports.MQTT, Kind: kind, Host: c.host, Device: c.device, Payload: payload,
+		Unpromised: tag == nobodysTag,
 	}
 }
 
@@ -173,7 +174,7 @@ func (c *conn) decline(to destination, payload []byte, tag uint64, r *transports
 	case to.route == nowhere:
 		c.settle(tag, ack{})
 	default:
-		c.compose(to.kind, payload)
+		c.compose(to.kind, payload, tag)
 		if not := c.srv.cfg.Gate.Bury(&c.msg, r, c, tag); not.Refused() {
 			c.fail(tag, &not)
 		}

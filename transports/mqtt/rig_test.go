@@ -102,6 +102,7 @@ type kept struct {
 	device  string
 	payload string
 	reason  string // of a burial
+	loose   bool   // Unpromised
 	done    func(error)
 }
 
@@ -139,7 +140,7 @@ func (s *fakeStore) take(m *transports.Message, reason string, done func(error))
 		s.mu.Unlock()
 		return s.refuse
 	}
-	s.all = append(s.all, kept{m.Kind, m.Device.Name, string(m.Payload), reason, done})
+	s.all = append(s.all, kept{m.Kind, m.Device.Name, string(m.Payload), reason, m.Unpromised, done})
 	hold := s.hold
 	s.mu.Unlock()
 	if !hold {
@@ -489,8 +490,12 @@ func subscribe(v byte, id uint16, filters ...string) []byte {
 	return frame(0x82, binary.BigEndian.AppendUint16(nil, id), props(v), list)
 }
 
-func unsubscribe(v byte, id uint16, filter string) []byte {
-	return frame(0xA2, binary.BigEndian.AppendUint16(nil, id), props(v), text(filter))
+func unsubscribe(v byte, id uint16, filters ...string) []byte {
+	var list []byte
+	for _, f := range filters {
+		list = append(list, text(f)...)
+	}
+	return frame(0xA2, binary.BigEndian.AppendUint16(nil, id), props(v), list)
 }
 
 func pubrel(id uint16) []byte { return frame(0x62, binary.BigEndian.AppendUint16(nil, id)) }

@@ -51,7 +51,7 @@ func New(cfg *Config) (*Server, error) {
 	}
 	s.sessions = sessions{
 		maxLive: full.MaxClients, maxOffline: full.MaxSessions, forget: s.forget,
-		all: make(map[string]*session), offline: make(map[string]*session),
+		all: make(map[string]*session), offline: make(map[string]*session), byDevice: make(map[string][]string),
 	}
 	return s, s.mochi.AddHook(&hook{}, nil)
 }
@@ -203,12 +203,13 @@ func (s *Server) leave(c *conn) {
 	c.mu.Lock()
 	c.stop("closed")
 	why, dirty := c.why, c.dirty
+	c.acks.trim()
 	c.mu.Unlock()
 	if c.present {
 		s.cfg.Presence.Disconnected(c.event(), why)
 	}
 	s.sessions.leave(c, c.keepFor, s.cfg.Now())
-	// mochi remembers c as long as the session: what it holds goes now.
+	// The store remembers c as long as a message of it: what else it holds goes now.
 	c.in, c.pass, c.aliases = inbox{}, nil, nil
 	c.pk, c.msg = packets.Packet{}, transports.Message{}
 	if dirty {

@@ -3,6 +3,8 @@ package mqtt
 import (
 	"errors"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -10,14 +12,21 @@ import (
 )
 
 // session is what outlives a connection of one client: which QoS 2 messages
-// were received and not released (MQTT 5 4.1). Its subscriptions are mochi's.
+// were received and not released (MQTT 5 4.1), and, while there is no connection,
+// its subscriptions. Mochi holds nothing of an offline session.
 type session struct {
 	mu sync.Mutex
 	// coming are on their way to the store, whose queue bounds them.
 	coming map[uint16]receipt
+	most   int  // that coming held since it was made
+	packed bool // offline
 	// stored wait for their PUBREL. MQTT 5 is kept at receiveMaximum a
-	// connection; of MQTT 3.1.1 they are all that it has identifiers for.
+	// connection; of MQTT 3.1.1 they are all that it has identifiers for. Offline
+	// they are sparse at most.
 	stored idSet
+
+	// Guarded by sessions.mu while offline, its connection's after.
+	subs []subscription // maxSubscriptions at most
 
 	// Guarded by sessions.mu.
 	conn    *conn         // nil while offline
@@ -65,6 +74,7 @@ func (s *session) arrive(id uint16, c *conn, owe func() uint64) (arrival, uint64
 	}
 	tag := owe()
 	s.coming[id] = receipt{c, tag}
+	s.most = max(s.most, len(s.coming))
 	if again {
 		return awaited, tag
 	}
@@ -81,10 +91,43 @@ func (s *session) conclude(id uint16, ok bool) receipt {
 		return receipt{}
 	}
 	delete(s.coming, id)
+	if len(s.coming) == 0 {
+		s.idle()
+	}
 	if ok {
-		s.stored = s.stored.with(id)
+		s.stored.add(id)
 	}
 	return r
+}
+
+// spareComing is the most that coming may have held to be used again: a map never
+// shrinks.
+const spareComing = 8
+
+// idle lets go of what is empty and large, or of an offline session; mu is held.
+func (s *session) idle() {
+	if s.most > spareComing || s.packed {
+		s.coming, s.most = nil, 0
+	}
+}
+
+// pack makes the session small, for as long as it is offline; false if it holds
+// too much for that.
+func (s *session) pack(subs []subscription) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.subs, s.packed = subs, true
+	if len(s.coming) == 0 {
+		s.idle()
+	}
+	return s.stored.n+len(s.coming) <= sparse && s.stored.pack()
+}
+
+// unpack is the end of that.
+func (s *session) unpack() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.packed = false
 }
 
 // release is PUBREL: false if no stored message has that id.
@@ -92,32 +135,6 @@ func (s *session) release(id uint16) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stored.drop(id)
-}
-
-// idSet is a set of packet identifiers, 64 a word: never more than 1024 words,
-// which is some 40 KiB. Its zero value is empty.
-type idSet map[uint16]uint64
-
-func (s idSet) has(id uint16) bool { return s[id>>6]&(1<<(id&63)) != 0 }
-
-// with is s and id.
-func (s idSet) with(id uint16) idSet {
-	if s == nil {
-		s = make(idSet)
-	}
-	s[id>>6] |= 1 << (id & 63)
-	return s
-}
-
-// drop removes id; false if s does not have it.
-func (s idSet) drop(id uint16) bool {
-	if !s.has(id) {
-		return false
-	}
-	if s[id>>6] &^= 1 << (id & 63); s[id>>6] == 0 {
-		delete(s, id>>6)
-	}
-	return true
 }
 
 // sessionName is the name of a client's session, unique over all devices: two
@@ -129,12 +146,16 @@ func sessionName(d *devices.Device, clientID string) string {
 // sessions are all sessions, live and offline, by name.
 type sessions struct {
 	maxLive, maxOffline int
-	// forget ends mochi's part of an offline session. It is called with mu held.
+	// forget ends mochi's part of a session whose connection has left. It is
+	// called with mu held.
 	forget func(name string)
 
 	mu      sync.Mutex
 	all     map[string]*session
 	offline map[string]*session
+	// byDevice are the names of each device's offline sessions, the oldest first:
+	// up to maxOfDevice. Nobody's is empty.
+	byDevice map[string][]string
 }
 
 // Errors of enter.
@@ -182,37 +203,73 @@ func (t *sessions) tryEnter(name string, c *conn, clean bool, now time.Time) (*o
 		t.drop(name)
 		s = nil
 	}
+	c.resumed = s != nil
 	if s == nil {
 		s = &session{}
 		t.all[name] = s
+	} else {
+		s.unpack()
 	}
-	delete(t.offline, name)
+	t.wake(name)
 	s.conn, s.gone = c, make(chan struct{})
 	c.session, c.name = s, name
 	return nil, nil
 }
 
-// leave says that c has ended; its session is kept for a while, unless that is
-// 0 or there are maxOffline already.
+// leave says that c has ended. Its session is kept for a while, in the place of
+// the device's oldest if it has maxOfDevice, unless that while is 0, there are
+// maxOffline, or it holds too much.
 func (t *sessions) leave(c *conn, keep time.Duration, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := c.session
 	s.conn = nil
 	close(s.gone)
-	if keep <= 0 || len(t.offline) >= t.maxOffline {
-		t.drop(c.name)
+	s.gone = nil
+	kept := keep > 0 && s.pack(subscriptions(c.mochi))
+	t.forget(c.name)
+	device := deviceOf(c.name)
+	if mine := t.byDevice[device]; kept && len(mine) >= maxOfDevice {
+		t.drop(mine[0])
+	}
+	if !kept || len(t.offline) >= t.maxOffline {
+		delete(t.all, c.name)
 		return
 	}
 	s.expires = now.Add(min(keep, maxSessionExpiry))
 	t.offline[c.name] = s
+	mine, has := t.byDevice[device]
+	if !has {
+		device = strings.Clone(device) // not to hold c.name for longer than its session
+	}
+	t.byDevice[device] = append(mine, c.name)
+}
+
+// deviceOf is a session's device, as a key.
+func deviceOf(name string) string { return name[:max(0, strings.LastIndexByte(name, '/'))] }
+
+// wake takes a session out of the offline ones, if it is there.
+func (t *sessions) wake(name string) {
+	if _, ok := t.offline[name]; !ok {
+		return
+	}
+	delete(t.offline, name)
+	device := deviceOf(name)
+	mine := t.byDevice[device]
+	if i := slices.Index(mine, name); i >= 0 {
+		mine = slices.Delete(mine, i, i+1)
+	}
+	if len(mine) == 0 {
+		delete(t.byDevice, device)
+		return
+	}
+	t.byDevice[device] = mine
 }
 
 // drop ends an offline session.
 func (t *sessions) drop(name string) {
+	t.wake(name)
 	delete(t.all, name)
-	delete(t.offline, name)
-	t.forget(name)
 }
 
 // sweep drops the offline sessions that are over.

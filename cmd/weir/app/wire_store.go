@@ -30,7 +30,7 @@ func record(m *transports.Message) bus.Record {
 	return bus.Record{
 		Account: m.Device.Account, Device: m.Device.Name, Kind: m.Kind.String(),
 		Transport: m.Transport.String(), Host: m.Host.String(), ContentType: transports.JSON,
-		Received: m.Received, Payload: m.Payload,
+		Received: m.Received, Payload: m.Payload, Unpromised: m.Unpromised,
 	}
 }
 

@@ -37,7 +37,7 @@ func TestUnwind(t *testing.T) {
 		})
 		begin := time.Now()
 		late, err := s.unwind(t.Context())
-		require.Equal(t, []string{"transports", "reports", "counters", "NATS"}, order)
+		require.Equal(t, []string{"transports", "reports", "NATS"}, order)
 		require.ErrorIs(t, err, errFlush)
 		require.NotErrorIs(t, err, context.DeadlineExceeded, "the bound is a stop's own, and no fault")
 		require.ErrorIs(t, late, context.DeadlineExceeded)

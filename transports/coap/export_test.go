@@ -3,6 +3,8 @@ package coap
 import (
 	"context"
 	"net/netip"
+
+	"github.com/weirgate/weir/transports"
 )
 
 // Tick sends what is due now, as the timer does once a tick.
@@ -32,5 +34,5 @@ const (
 	MaxRepeats   = maxRepeats
 	MaxDatagram  = maxDatagram
 	MaxQuestions = maxQuestions
-	MaxAsking    = maxAsking
+	MaxAsking    = transports.MaxAsking
 )

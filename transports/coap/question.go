@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"hash/maphash"
-	"sync"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
@@ -23,57 +22,24 @@ const (
 	maxSZX     = 6 // of blocks of maxContent
 )
 
-// Bounds of questions under way, a goroutine each; more are answered 5.03.
-const (
-	maxQuestions = 256
-	// maxAsking is how many of them are of one device, whatever addresses it asks
-	// from, so that a service that is silent to some leaves room for others.
-	maxAsking = 4
-)
-
-// asking is who asks how much. The zero asking needs by.
-type asking struct {
-	mu  sync.Mutex
-	all int
-	by  map[*devices.Device]int // bounded by maxQuestions; none is 0
-}
-
-// enter takes a place for a question of d; false if there is none.
-func (a *asking) enter(d *devices.Device) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.all >= maxQuestions || a.by[d] >= maxAsking {
-		return false
-	}
-	a.all++
-	a.by[d]++
-	return true
-}
-
-// leave gives it back.
-func (a *asking) leave(d *devices.Device) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.all--
-	if a.by[d]--; a.by[d] == 0 {
-		delete(a.by, d)
-	}
-}
+// maxQuestions bounds the questions under way, a goroutine each; more, and more
+// than transports.MaxAsking of one device, are answered 5.03.
+const maxQuestions = 256
 
 // ask puts a device's question, in a goroutine of its own.
 func (f *front) ask(ctx context.Context, d *datagram, e *exchange, device *devices.Device) {
 	question, wanted := f.req.question(), f.req.block2
-	if !f.s.asking.enter(device) {
+	if !f.s.asking.Enter(device) {
 		f.busy(d, e.hash, device)
 		return
 	}
 	tag, ok := f.begin(d, e, device)
 	if !ok {
-		f.s.asking.leave(device)
+		f.s.asking.Leave(device)
 		return
 	}
 	f.s.work.Go(func() {
-		defer f.s.asking.leave(device)
+		defer f.s.asking.Leave(device)
 		defer f.s.contain(&tag)
 		f.s.call(ctx, tag, device, question, wanted)
 	})

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/weirgate/weir/devices"
+	"github.com/weirgate/weir/transports"
 )
 
 // Server is the front-end: New, Listen, Serve, Shutdown, each once and in this
@@ -22,7 +22,7 @@ type Server struct {
 	seen   *dedup
 	counts counters
 	mid    atomic.Uint32 // the last message id of ours
-	asking asking
+	asking *transports.Asking
 	work   sync.WaitGroup // the timer and the questions
 	alarm  alarm
 
@@ -42,7 +42,7 @@ func New(cfg *Config) *Server {
 	now := c.Now()
 	s := &Server{
 		cfg: c, pool: newPool(c.MaxPending, now), seen: newDedup(now),
-		asking: asking{by: make(map[*devices.Device]int)}, read: make(chan struct{}),
+		asking: transports.NewAsking(maxQuestions), read: make(chan struct{}),
 	}
 	s.mid.Store(rand.Uint32())
 	return s

@@ -3,7 +3,6 @@ package http
 import (
 	"encoding/json"
 	nethttp "net/http"
-	"sync"
 
 	"github.com/gin-gonic/gin"
 
@@ -16,42 +15,9 @@ import (
 // transports.CallTimeout at most. One over them is told to come again after
 // askAgain seconds.
 const (
-	// maxAsked is how many questions are under way at once.
-	maxAsked = 1024
-	// maxAsking is how many of them are of one device, however many connections
-	// it has, so that a service that is silent to some leaves room for others.
-	maxAsking = 4
-	askAgain  = 1
+	maxAsked = 1024 // under way at once; of one device, transports.MaxAsking
+	askAgain = 1
 )
-
-// asking is who asks how much. The zero asking needs by.
-type asking struct {
-	mu  sync.Mutex // guards what follows
-	all int
-	by  map[devices.Device]int // at most maxAsked; none is 0
-}
-
-// enter takes a place for a question of d; false if there is none.
-func (a *asking) enter(d *devices.Device) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.all >= maxAsked || a.by[*d] >= maxAsking {
-		return false
-	}
-	a.all++
-	a.by[*d]++
-	return true
-}
-
-// leave gives it back.
-func (a *asking) leave(d *devices.Device) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.all--
-	if a.by[*d]--; a.by[*d] == 0 {
-		delete(a.by, *d)
-	}
-}
 
 // question is what a service on NATS is asked.
 type question struct {
@@ -80,12 +46,12 @@ func (s *Server) askAttributes(g *gin.Context) {
 // ask asks dev's question, if there is a place for it; one without a place is
 // charged to no policy.
 func (s *Server) ask(g *gin.Context, dev *devices.Device) ([]byte, transports.Refusal) {
-	if !s.asking.enter(dev) {
+	if !s.asking.Enter(dev) {
 		return nil, transports.Refusal{
 			Kind: transports.NoService, Wait: askAgain, Detail: "too many questions wait for an answer",
 		}
 	}
-	defer s.asking.leave(dev)
+	defer s.asking.Leave(dev)
 	if refusal := s.charge(g, &transports.Ask{
 		Device: dev, Class: quota.Reads, Topic: transports.AttributesRequest,
 	}); refusal.Refused() {

@@ -16,7 +16,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/weirgate/weir/devices"
 	"github.com/weirgate/weir/transports"
 	"github.com/weirgate/weir/transports/listen"
 )
@@ -79,7 +78,7 @@ type Server struct {
 	buffers  sync.Pool // *[]byte of at most keepBuffer bytes
 	receipts sync.Pool // *receipt, none of which may still be completed
 
-	asking                        asking
+	asking                        *transports.Asking
 	conns                         connSet
 	leaving                       atomic.Bool // Shutdown has begun
 	malformed, panics, complaints atomic.Uint64
@@ -93,7 +92,7 @@ func New(cfg *Config) *Server {
 	base, stop := context.WithCancel(context.Background())
 	s.stop, s.stopped = stop, base.Done()
 	s.conns.init()
-	s.asking.by = make(map[devices.Device]int)
+	s.asking = transports.NewAsking(maxAsked)
 	s.tooLarge = "the body is over " + strconv.FormatInt(s.cfg.MaxBody, 10) + " bytes"
 	s.buffers.New = func() any { b := make([]byte, 0, firstBuffer); return &b }
 	s.receipts.New = func() any { return &receipt{make(chan error, 1)} }

@@ -5,56 +5,21 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
-	"sync"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"github.com/weirgate/weir/devices"
 	"github.com/weirgate/weir/transports"
 )
 
-// Bounds of questions. A question over one of the first two is dropped and
-// counted: it gets no answer, as where no service listens.
+// Bounds of questions.
 const (
-	// maxAsked is how many questions are under way at once, each a goroutine for
-	// transports.CallTimeout at most: some 12 MiB.
-	maxAsked = 1024
-	// maxAsking is how many of them are of one device, however many connections
-	// it has, so that a service that is silent to some leaves room for others.
-	maxAsking   = 4
+	// maxAsked is how many are under way at once, each a goroutine for
+	// transports.CallTimeout at most: some 12 MiB. One over it, or over
+	// transports.MaxAsking of its device, is dropped and counted: it gets no
+	// answer, as where no service listens.
+	maxAsked    = 1024
 	maxQuestion = 4 << 10 // bytes of a question; over it, a bad payload
 )
-
-// asking is who asks how much. The zero asking needs by.
-type asking struct {
-	running sync.WaitGroup
-
-	mu  sync.Mutex
-	all int
-	by  map[*devices.Device]int // bounded by maxAsked; none is 0
-}
-
-// enter takes a place for a question of d; false if there is none.
-func (a *asking) enter(d *devices.Device) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.all >= maxAsked || a.by[d] >= maxAsking {
-		return false
-	}
-	a.all++
-	a.by[d]++
-	return true
-}
-
-// leave gives it back.
-func (a *asking) leave(d *devices.Device) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.all--
-	if a.by[d]--; a.by[d] == 0 {
-		delete(a.by, d)
-	}
-}
 
 // inquiry is a device's question on its way to a service.
 type inquiry struct {
@@ -70,7 +35,7 @@ func (c *conn) ask(to destination, payload []byte, tag uint64) {
 		c.decline(to, payload, tag, &transports.Refusal{Kind: transports.BadPayload, Detail: problem})
 		return
 	}
-	if c.srv.asking.enter(c.device) {
+	if c.srv.asking.Enter(c.device) {
 		c.inquire(&inquiry{c, strings.Clone(to.id), bytes.Clone(payload)})
 	} else {
 		c.srv.counts.dropped.Add(1)
@@ -91,7 +56,7 @@ func (c *conn) inquire(q *inquiry) {
 		giveUp()
 	}
 	c.mu.Unlock()
-	c.srv.asking.running.Go(func() {
+	c.srv.questions.Go(func() {
 		defer c.forgetQuestion(q)
 		defer giveUp()
 		c.srv.answer(ctx, q)
@@ -100,7 +65,7 @@ func (c *conn) inquire(q *inquiry) {
 
 // forgetQuestion makes room for another question.
 func (c *conn) forgetQuestion(q *inquiry) {
-	c.srv.asking.leave(c.device)
+	c.srv.asking.Leave(c.device)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.asked, q)

@@ -14,7 +14,6 @@ import (
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"github.com/weirgate/weir/devices"
 	"github.com/weirgate/weir/transports"
 )
 
@@ -24,7 +23,8 @@ type Server struct {
 	mochi     *mochi.Server
 	sessions  sessions
 	dirty     dirtyList
-	asking    asking
+	asking    *transports.Asking
+	questions sync.WaitGroup
 	counts    counters
 	nextTrace atomic.Int64 // when a panic may be logged again, in Unix seconds
 	quit      chan struct{}
@@ -46,7 +46,7 @@ func New(cfg *Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: full, mochi: newMochi(), asking: asking{by: make(map[*devices.Device]int)},
+		cfg: full, mochi: newMochi(), asking: transports.NewAsking(maxAsked),
 		quit: make(chan struct{}), conns: make(map[*conn]struct{}),
 	}
 	s.sessions = sessions{

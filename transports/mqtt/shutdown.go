@@ -33,7 +33,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 		<-done // each takes lastWord at most
 	}
-	s.asking.running.Wait() // whose connections have ended: they were given up
+	s.questions.Wait() // whose connections have ended: they were given up
 	s.stopMochi.Do(func() { _ = s.mochi.Close() })
 	return err
 }

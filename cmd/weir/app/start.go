@@ -105,21 +105,35 @@ func (a *App) stopTransports(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (a *App) bindHTTP(ctx context.Context) (transport, error) {
-	c := &a.loaded.Config.Transports.HTTP
-	trusted, err := listen.ParsePrefixes(c.TrustedProxies)
+// proxied is how a TCP listener's section of the configuration says whom it
+// believes about a client's address.
+type proxied struct {
+	address string
+	trusted []string
+	header  bool // of the PROXY protocol
+}
+
+// bind opens a TCP listener, and gives the proxies that it trusts.
+func (p *proxied) bind(ctx context.Context) (*listen.Listener, listen.Prefixes, error) {
+	trusted, err := listen.ParsePrefixes(p.trusted)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ln, err := listen.TCP(ctx, &listen.Config{
-		Address: c.Listen, ProxyProtocol: listen.ProxyProtocol(c.ProxyProtocol), TrustedProxies: trusted,
+		Address: p.address, ProxyProtocol: listen.ProxyProtocol(p.header), TrustedProxies: trusted,
 	})
+	return ln, trusted, err
+}
+
+func (a *App) bindHTTP(ctx context.Context) (transport, error) {
+	c := &a.loaded.Config.Transports.HTTP
+	forwarded, err := listen.ParseForwardedMode(c.Forwarded)
 	if err != nil {
 		return nil, err
 	}
-	forwarded, err := listen.ParseForwardedMode(c.Forwarded)
+	ln, trusted, err := (&proxied{c.Listen, c.TrustedProxies, c.ProxyProtocol}).bind(ctx)
 	if err != nil {
-		return nil, errors.Join(err, ln.Close())
+		return nil, err
 	}
 	a.httpConns = ln
 	a.http = http.New(&http.Config{
@@ -131,13 +145,7 @@ func (a *App) bindHTTP(ctx context.Context) (transport, error) {
 
 func (a *App) bindMQTT(ctx context.Context) (transport, error) {
 	c := &a.loaded.Config.Transports.MQTT
-	trusted, err := listen.ParsePrefixes(c.TrustedProxies)
-	if err != nil {
-		return nil, err
-	}
-	ln, err := listen.TCP(ctx, &listen.Config{
-		Address: c.Listen, ProxyProtocol: listen.ProxyProtocol(c.ProxyProtocol), TrustedProxies: trusted,
-	})
+	ln, _, err := (&proxied{c.Listen, c.TrustedProxies, c.ProxyProtocol}).bind(ctx)
 	if err != nil {
 		return nil, err
 	}

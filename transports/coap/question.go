@@ -10,6 +10,7 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	"github.com/weirgate/weir/devices"
+	"github.com/weirgate/weir/transports"
 )
 
 // attributesQuestion is the name under which attributes are asked for.
@@ -39,7 +40,6 @@ func (f *front) ask(ctx context.Context, d *datagram, e *exchange, device *devic
 		return
 	}
 	f.s.work.Go(func() {
-		defer f.s.asking.Leave(device)
 		defer f.s.contain(&tag)
 		f.s.call(ctx, tag, device, question, wanted)
 	})
@@ -47,7 +47,7 @@ func (f *front) ask(ctx context.Context, d *datagram, e *exchange, device *devic
 
 // call waits for the answer to a question and sends it, or the block wanted.
 func (s *Server) call(ctx context.Context, tag uint64, device *devices.Device, question []byte, wanted block) {
-	content, r := s.cfg.Gate.Call(ctx, device, attributesQuestion, question)
+	content, r := s.inquire(ctx, device, question)
 	answer := response{}
 	if r.Refused() {
 		answer = refusal(&r)
@@ -56,6 +56,13 @@ func (s *Server) call(ctx context.Context, tag uint64, device *devices.Device, q
 	}
 	s.finish(tag, &answer)
 	s.Flush()
+}
+
+// inquire asks, and gives the question's place back before the device is answered,
+// which may ask again at once.
+func (s *Server) inquire(ctx context.Context, device *devices.Device, question []byte) ([]byte, transports.Refusal) {
+	defer s.asking.Leave(device)
+	return s.cfg.Gate.Call(ctx, device, attributesQuestion, question)
 }
 
 // question is the JSON that asks for attributes, as the query names them:

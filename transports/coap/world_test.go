@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -123,7 +124,7 @@ func (d *directory) ByToken(token string) (*devices.Device, error) {
 		panic("no token " + token)
 	}
 	if _, err := strconv.Atoi(token); err == nil {
-		return &devices.Device{Account: "fleet", Name: token}, nil
+		return &devices.Device{Account: "fleet", Name: strings.Clone(token)}, nil
 	}
 	return nil, devices.ErrUnknown
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"hash/maphash"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -12,9 +11,6 @@ import (
 	"github.com/weirgate/weir/devices"
 	"github.com/weirgate/weir/transports"
 )
-
-// attributesQuestion is the name under which attributes are asked for.
-const attributesQuestion = "attributes"
 
 // maxContent is the longest content of one datagram in bytes (RFC 7252 4.6);
 // what is longer goes in blocks of it.
@@ -62,16 +58,12 @@ func (s *Server) call(ctx context.Context, tag uint64, device *devices.Device, q
 // which may ask again at once.
 func (s *Server) inquire(ctx context.Context, device *devices.Device, question []byte) ([]byte, transports.Refusal) {
 	defer s.asking.Leave(device)
-	return s.cfg.Gate.Call(ctx, device, attributesQuestion, question)
+	return s.cfg.Gate.Call(ctx, device, transports.AttributesQuestion, question)
 }
 
-// question is the JSON that asks for attributes, as the query names them:
-// {"clientKeys":"a,b","sharedKeys":"c"}, what is not named left out.
+// question is the JSON that asks for attributes, as the query names them.
 func (r *request) question() []byte {
-	var q struct {
-		ClientKeys string `json:"clientKeys,omitempty"`
-		SharedKeys string `json:"sharedKeys,omitempty"`
-	}
+	var q transports.Question
 	for _, query := range r.queries[:min(r.nqueries, maxQueries)] {
 		name, value, _ := bytes.Cut(query, []byte("="))
 		switch string(name) {
@@ -81,8 +73,7 @@ func (r *request) question() []byte {
 			q.SharedKeys = string(value)
 		}
 	}
-	b, _ := json.Marshal(q) // two strings cannot fail
-	return b
+	return q.JSON()
 }
 
 // content is the answer that holds c, or the block of it that is wanted (RFC

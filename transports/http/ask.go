@@ -1,7 +1,6 @@
 package http
 
 import (
-	"encoding/json"
 	nethttp "net/http"
 
 	"github.com/gin-gonic/gin"
@@ -18,12 +17,6 @@ const (
 	maxAsked = 1024 // under way at once; of one device, transports.MaxAsking
 	askAgain = 1
 )
-
-// question is what a service on NATS is asked.
-type question struct {
-	ClientKeys string `json:"clientKeys,omitempty"`
-	SharedKeys string `json:"sharedKeys,omitempty"`
-}
 
 // askAttributes asks a service for the device's attributes and hands on its
 // answer as it is.
@@ -57,11 +50,8 @@ func (s *Server) ask(g *gin.Context, dev *devices.Device) ([]byte, transports.Re
 	}); refusal.Refused() {
 		return nil, refusal
 	}
-	q, err := json.Marshal(question{g.Query("clientKeys"), g.Query("sharedKeys")})
-	if err != nil { // two strings always marshal
-		return nil, transports.Refusal{Kind: transports.Internal, Err: err}
-	}
-	answer, refusal := s.cfg.Gate.Call(g.Request.Context(), dev, transports.Attributes.String(), q)
+	q := transports.Question{ClientKeys: g.Query("clientKeys"), SharedKeys: g.Query("sharedKeys")}
+	answer, refusal := s.cfg.Gate.Call(g.Request.Context(), dev, transports.AttributesQuestion, q.JSON())
 	if refusal.Refused() && s.gaveUp() {
 		refusal = transports.Refusal{Kind: transports.ShuttingDown}
 	}

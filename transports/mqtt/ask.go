@@ -88,7 +88,7 @@ func badQuestion(payload []byte) string {
 // answer asks a question and sends its answer.
 func (s *Server) answer(ctx context.Context, q *inquiry) {
 	defer s.contain()
-	reply, r := s.cfg.Gate.Call(ctx, q.conn.device, "attributes", q.payload)
+	reply, r := s.cfg.Gate.Call(ctx, q.conn.device, transports.AttributesQuestion, q.payload)
 	if r.Refused() || !q.conn.deliver(q.id, reply) {
 		s.counts.dropped.Add(1)
 	}
